@@ -1,0 +1,88 @@
+"""routers.py: which request reaches which action, and what the others are told."""
+import re
+
+import pytest
+from webob import Request, Response
+from webob.dec import wsgify
+
+from routers import ROUTES, Router
+from support import ROOT, TOKEN, ask
+
+ID = '5f0e6d1c-0000-4000-8000-000000000000'
+
+
+@wsgify
+def echo(req):
+    """A controller that answers with what the router found for it."""
+    match = dict(req.environ['wsgiorg.routing_args'][1])
+    assert match.pop('controller') is echo
+    return Response(json=dict(sorted(match.items())))
+
+
+@pytest.mark.parametrize('method, url, match', [
+    ('GET', '/instances', {'action': 'index'}),
+    ('HEAD', '/instances', {'action': 'index'}),
+    ('POST', '/instances', {'action': 'create'}),
+    ('GET', f'/instances/{ID}', {'action': 'show', 'instance_id': ID}),
+    ('HEAD', f'/instances/{ID}', {'action': 'show', 'instance_id': ID}),
+    ('PUT', f'/instances/{ID}', {'action': 'update', 'instance_id': ID}),
+    ('DELETE', f'/instances/{ID}', {'action': 'delete', 'instance_id': ID}),
+    ('GET', '/instances?_method=DELETE', {'action': 'index'}),
+    ('GET', f'/instances/{ID}?_method=DELETE', {'action': 'show', 'instance_id': ID}),
+    ('GET', '/instances/a%20b', {'action': 'show', 'instance_id': 'a b'}),
+    ('GET', '/instances/index', {'action': 'show', 'instance_id': 'index'}),
+])
+def test_a_known_request_reaches_its_action(method, url, match):
+    request = Request.blank(url, method=method)
+    response = request.get_response(Router(echo))
+    assert response.status == '200 OK'
+    assert response.body == (b'' if method == 'HEAD' else Response(json=match).body)
+
+
+def test_a_form_field_does_not_override_the_method():
+    request = Request.blank(f'/instances/{ID}', POST={'_method': 'DELETE'}, method='PUT')
+    assert request.get_response(Router(echo)).json == {'action': 'update', 'instance_id': ID}
+
+
+@pytest.mark.parametrize('url', [
+    '/', '/instance', '/instances/', f'/instances/{ID}/', f'/instances/{ID}/name',
+    '/Instances', '//instances', '/instances.json', '/instances/..%2F', '/%FF', '/caf%C3%A9',
+])
+@pytest.mark.parametrize('method', ['GET', 'HEAD', 'POST', 'DELETE', 'BREW'])
+def test_an_unknown_url_is_404(app, method, url):
+    response = ask(app, method, url)
+    assert response.status == '404 Not Found'
+    assert response.headers['Content-Type'] == 'application/json'
+    assert 'Allow' not in response.headers
+    if method != 'HEAD':
+        assert response.json == {'itemNotFound': {
+            'code': 404, 'message': 'There is no such URL. Try /instances.'}}
+
+
+@pytest.mark.parametrize('url, allow, methods', [
+    ('/instances', 'GET, HEAD, POST', ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'get', 'BREW']),
+    (f'/instances/{ID}', 'DELETE, GET, HEAD, PUT', ['POST', 'PATCH', 'OPTIONS', 'TRACE']),
+])
+def test_a_method_that_the_url_does_not_know_is_405(app, url, allow, methods):
+    for method in methods:
+        response = ask(app, method, url)
+        assert response.status == '405 Method Not Allowed'
+        assert response.headers['Content-Type'] == 'application/json'
+        assert response.headers['Allow'] == allow
+        assert response.json == {'badMethod': {
+            'code': 405, 'message': f'This URL knows {allow} only.'}}
+
+
+def test_the_table_of_the_readme_is_that_of_the_router():
+    readme = (ROOT / 'README.md').read_text()
+    rows = re.findall(r'^\| `([A-Z]+) (/\S*)`.*\| `(\w+)` \|', readme, re.M)
+    assert rows == [(methods[0], path, action) for path, methods, action in ROUTES]
+
+
+def test_the_request_stays_what_it_was(app):
+    """Earlier copies popped keys out of routing_args; the next to look was lied to."""
+    request = Request.blank('/instances', headers=TOKEN)
+    request.get_response(app)
+    match = request.environ['wsgiorg.routing_args'][1]
+    assert sorted(match) == ['action', 'controller']
+    assert match['action'] == 'index'
