@@ -1,12 +1,16 @@
 """Fixtures: the app in process, and one server for the tests that need no own."""
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
 import pytest
 
 pytest.register_assert_rewrite('documents', 'support')
+
+# Who runs the tests in the background has Ctrl-C ignored, and the servers would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from support import ROOT, copy_program, load, serving  # noqa: E402
 

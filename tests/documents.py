@@ -12,14 +12,18 @@ for files, in the paragraph in front of it:
                        replaces its namesake; else, after "`name`", a quotation
     ```text            a picture
 
-A server that a command starts runs until the next one is started. All else
-that a block may be is an error. Generated ids, dates, versions, addresses in
-memory and the port may differ from what the document shows, but where one id
-stands twice in the document it must be one id in the output too.
+A server that a command starts runs until the next one is started. NAME='value'
+holds for all commands after it. What is changed under a heading "Break it" is
+undone at its end. All else that a block may be is an error.
+
+Generated ids, dates, versions, addresses, the port and the folder may differ
+from what the document shows, but where one id stands twice in the document it
+must be one id in the output too.
 """
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,12 +34,15 @@ UUID = re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a
 VOLATILE = [
     (re.compile(r'\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d'), '<time>'),
     (re.compile(r'\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT'), '<time>'),
+    (re.compile(r'\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d'), '<time>'),
+    (re.compile(r'\b10(\.\d+){3}\b'), '<address>'),
     (re.compile(r'CPython/[\d.]+'), '<version>'),
     (re.compile(r'0x[0-9a-f]+'), '<address>'),
 ]
 SERVER = re.compile(r'server\.py|gunicorn')
 
 SETUP = 'python3 -m venv venv && venv/bin/pip install -q -r requirements.txt && '
+FOLDER = '/home/you/toy-nova-api'
 END = '(end of the block)'
 SESSION = f'''
 import code, sys
@@ -74,7 +81,7 @@ class Block:
 
 def blocks(path):
     """Yield the fenced blocks of a document."""
-    before = heading = previous = ''
+    before = heading = chapter = previous = ''
     opened = None
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if opened is not None and line == '```':
@@ -86,7 +93,10 @@ def blocks(path):
             opened = (line[3:], [], before, heading, number)
         else:
             before = f'{before} {line}' if previous else line or before
-            heading = line if line.startswith('#') else heading
+            if line.startswith('## '):
+                heading = chapter = line
+            elif line.startswith('### '):
+                heading = f'{chapter} {line}'
         previous = line
     assert opened is None, 'the last block has no end'
 
@@ -137,6 +147,7 @@ class Reader:
     def follow(self, block):
         """Do what a block says, and raise AssertionError where it is not so."""
         words = block.words
+        self.mind_breaks(block.heading)
         if words == 'console':
             for command, expected in block.commands():
                 if self.offline:
@@ -145,6 +156,8 @@ class Reader:
                     self.not_run.append(command)
                 elif SERVER.search(command):
                     self.serve(command, expected)
+                elif assignment := re.fullmatch(r"(\w+)='([^']*)'", command):
+                    self.environ[assignment[1]] = self.here(assignment[2])
                 else:
                     self.compare(expected, self.run(command))
         elif words == 'text log':
@@ -157,6 +170,16 @@ class Reader:
             self.file(block)
         else:
             assert words == 'text', f'what is a block of {words!r}?'
+
+    def mind_breaks(self, heading):
+        """Keep a copy of the folder while the document breaks something in it."""
+        unbroken = self.scratch / 'unbroken'
+        if 'Break it' in heading and not unbroken.exists():
+            shutil.copytree(self.folder, unbroken, symlinks=True)
+        elif 'Break it' not in heading and unbroken.exists():
+            self.stop()
+            shutil.rmtree(self.folder)
+            shutil.move(unbroken, self.folder)
 
     def file(self, block):
         name = re.findall(r'`([\w/-]*\.\w+)`', block.before)[-1]
@@ -227,14 +250,14 @@ class Reader:
         for pause in [0.05] * 60 + [0]:
             time.sleep(pause)
             last = '\n'.join(self.log.read_text().splitlines()[-number:] if number else [])
-            if plain(expected)[0] == plain(last, self.port)[0]:
+            if plain(expected)[0] == plain(last.replace(str(self.folder), FOLDER), self.port)[0]:
                 break
         self.compare(expected, last)
 
     def compare(self, expected, actual):
         """Check that a command printed what the document shows."""
         shown, ids_shown = plain(expected)
-        printed, ids_printed = plain(actual, self.port)
+        printed, ids_printed = plain(actual.replace(str(self.folder), FOLDER), self.port)
         assert printed == shown
         for old, new in zip(ids_shown, ids_printed):
             assert self.ids.setdefault(old, new) == new, f'{old} is two ids here'

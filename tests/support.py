@@ -1,5 +1,6 @@
 """What the tests share: a request in process, and a real server on a free port."""
 import contextlib
+import os
 import pathlib
 import re
 import shutil
@@ -47,8 +48,9 @@ def copy_program(folder, *replacements):
 class Server:
     """A server.py that runs; log() is what it has written so far."""
 
-    def __init__(self, folder, *options, env=None):
+    def __init__(self, folder, *options, env={}):
         self.stderr = open(folder / 'stderr', 'w+')
+        env = {**os.environ, 'PYTHONUNBUFFERED': '', **env}
         self.process = subprocess.Popen(
             [sys.executable, str(folder / 'server.py'), *options], env=env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.stderr, text=True)
@@ -69,7 +71,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder, *options, env=None):
+def serving(folder, *options, env={}):
     """Run the program that is in folder, and end it at the end."""
     server = Server(folder, *options, env=env)
     try:

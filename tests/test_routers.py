@@ -1,12 +1,14 @@
 """routers.py: which request reaches which action, and what the others are told."""
 import re
+import threading
 
 import pytest
+import routes
 from webob import Request, Response
 from webob.dec import wsgify
 
 from routers import ROUTES, Router
-from support import ROOT, TOKEN, ask
+from support import ROOT, TOKEN, ask, load
 
 ID = '5f0e6d1c-0000-4000-8000-000000000000'
 
@@ -71,6 +73,24 @@ def test_a_method_that_the_url_does_not_know_is_405(app, url, allow, methods):
         assert response.headers['Allow'] == allow
         assert response.json == {'badMethod': {
             'code': 405, 'message': f'This URL knows {allow} only.'}}
+
+
+def test_no_request_is_kept():
+    """By default Routes keeps the last environ, token included, in a thread-local."""
+    def look():
+        ask(load(), 'GET', '/instances')
+        config = routes.request_config()
+        kept.extend(name for name in ('environ', 'mapper', 'mapper_dict') if hasattr(config, name))
+    kept = []
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert kept == []
+
+
+def test_the_routes_are_ready_before_the_first_request():
+    """Else the first requests, in several threads, would all make them ready at once."""
+    assert all(hasattr(route, 'regmatch') for route in Router(echo).map.matchlist)
 
 
 def test_the_table_of_the_readme_is_that_of_the_router():

@@ -161,13 +161,17 @@ def test_one_line_a_request(program):
     with serving(program) as server:
         ask(server.port, 'GET /instances')
         ask(server.port, 'GET /instances/\x1b[31m?name=%FF')
+        ask(server.port, 'GET /nowhere')
+        ask(server.port, 'BREW /instances')
         send(server.port, b'HEAD /instances HTTP/1.0\r\n\r\n')
-        lines = wait_for_lines(server, 3)
-    assert len(lines) == 3
+        lines = wait_for_lines(server, 5)
+    assert len(lines) == 5
     assert re.fullmatch(ACCESS + r'"GET /instances HTTP/1\.1" 200 201', lines[0])
     assert re.fullmatch(ACCESS + r'"GET /instances/\\x1b\[31m\?name=%FF HTTP/1\.1" 404 \d+',
                         lines[1])
-    assert re.fullmatch(ACCESS + r'"HEAD /instances HTTP/1\.0" 403 0', lines[2])
+    assert re.fullmatch(ACCESS + r'"GET /nowhere HTTP/1\.1" 404 79', lines[2])
+    assert re.fullmatch(ACCESS + r'"BREW /instances HTTP/1\.1" 405 75', lines[3])
+    assert re.fullmatch(ACCESS + r'"HEAD /instances HTTP/1\.0" 403 0', lines[4])
 
 
 AUTH_OK = 'auth: the token is right, pass the request on'
