@@ -61,7 +61,7 @@ class Auth:
 
         Called by __call__, as nova's Middleware does it. nova answers 401.
         """
-        sent = req.headers.get('X-Auth-Token', '')
+        sent = req.environ.get('HTTP_X_AUTH_TOKEN', '')     # X-Auth-Token in WSGI's spelling
         # compare_digest takes as long for a nearly right token as for a wrong
         # one. It refuses str that is not ASCII, so it gets bytes.
         if hmac.compare_digest(sent.encode(), self.token.encode()):

@@ -59,13 +59,11 @@ class Controller:
         del args['controller']
         action = args.pop('action')
         try:
-            response = getattr(self, action)(req, **args)
+            result = getattr(self, action)(req, **args)
         except HTTPException as refusal:
-            response = refusal
-        if isinstance(response, dict):
-            response = Response(json=response)
-        LOG.debug('%s answers %s %s', action, response.status, response.body)
-        return response
+            result = refusal
+        LOG.debug('%s returns %r', action, result)
+        return Response(json=result) if isinstance(result, dict) else result
 
     def index(self, req):
         """GET /instances"""

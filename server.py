@@ -77,6 +77,8 @@ class RequestHandler(WSGIRequestHandler):
     """Read one request from a connection, and have it answered."""
 
     timeout = 10    # seconds that a client may be silent
+    wbufsize = -1   # headers and body leave in one packet
+    default_request_version = 'HTTP/1.0'    # else garbage gets an answer without a status
 
     def handle(self):
         """Do what wsgiref does here, with Gateway, and outlive bad clients."""
@@ -91,6 +93,11 @@ class RequestHandler(WSGIRequestHandler):
                 gateway.run(self.server.get_app())
         except OSError as error:
             self.log_error('hung up: %s', error)
+
+    def finish(self):
+        """Close the files. What a client has not taken by now, it need not have."""
+        with contextlib.suppress(OSError):
+            super().finish()
 
 
 class Gateway(ServerHandler):

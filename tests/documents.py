@@ -39,7 +39,7 @@ VOLATILE = [
     (re.compile(r'CPython/[\d.]+'), '<version>'),
     (re.compile(r'0x[0-9a-f]+'), '<address>'),
 ]
-SERVER = re.compile(r'server\.py|gunicorn')
+SERVER = re.compile(r'venv/bin/(python server\.py|gunicorn) ?')
 
 SETUP = 'python3 -m venv venv && venv/bin/pip install -q -r requirements.txt && '
 FOLDER = '/home/you/toy-nova-api'
@@ -166,7 +166,7 @@ class Reader:
             self.compare(block.text, self.converse(block))
         elif words == 'diff':
             self.compare('', self.run('git apply -', self.here(block.text)))
-        elif words in ('python', 'ini'):
+        elif words in ('python', 'ini', 'yaml'):
             self.file(block)
         else:
             assert words == 'text', f'what is a block of {words!r}?'

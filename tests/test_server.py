@@ -182,12 +182,12 @@ DEBUG = [
     ('GET /instances/42', True, [
         AUTH_OK,
         r"routers: matched {'action': 'show', %s, 'instance_id': '42'}" % CONTROLLER,
-        r"controllers: show answers 404 Not Found b'\{\"itemNotFound\":.*42.*\}'",
+        'controllers: show returns <HTTPNotFound at 0x[0-9a-f]+ 404 Not Found>',
         ACCESS + r'"GET /instances/42 HTTP/1\.1" 404 73']),
     ('GET /instances', True, [
         AUTH_OK,
         r"routers: matched {'action': 'index', %s}" % CONTROLLER,
-        r"controllers: index answers 200 OK b'\{\"instances\":\[.*\]\}'",
+        r"controllers: index returns \{'instances': \[\{'id': '.*', 'name': 'inst-2'\}\]\}",
         ACCESS + r'"GET /instances HTTP/1\.1" 200 201']),
     ('BREW /instances', True, [
         AUTH_OK,

@@ -1,0 +1,139 @@
+"""Other servers run the same configure.ini: gunicorn, pserve, uWSGI and waitress.
+
+They are no dependency of the toy. The tests install them from PyPI into an
+environment of their own, which takes a minute or two, most of it for pip to
+compile uWSGI; pip keeps the result for the next time. Where they cannot be
+installed, the tests are skipped, except under CI.
+"""
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from support import ROOT, TOKEN, copy_program
+
+# The commands are those of the README. What a server does with chunks is its own affair.
+COMMANDS = dict(re.findall(r'^\| (\w+) \|.*\| `(.+)` \|$', (ROOT / 'README.md').read_text(), re.M))
+SERVERS = [
+    # server     package     the answer to a body in chunks
+    ('gunicorn', 'gunicorn', 201),
+    ('pserve', 'pyramid', 411),
+    ('uWSGI', 'uWSGI', 411),
+    ('waitress', 'waitress', 201),
+]
+WAITRESS = ('paste.server_factory = server:server_factory', 'use = egg:waitress#main')
+
+
+@pytest.fixture(scope='session')
+def environment(tmp_path_factory):
+    """An environment that has what requirements.txt says."""
+    folder = tmp_path_factory.mktemp('environment')
+    run_or_skip(sys.executable, '-m', 'venv', '--without-pip', str(folder))
+    install(folder, '-r', str(ROOT / 'requirements.txt'))
+    return folder
+
+
+def install(environment, *what):
+    retries = [] if 'CI' in os.environ else ['--retries', '0']
+    run_or_skip(sys.executable, '-m', 'pip', '--python', str(environment / 'bin' / 'python'),
+                'install', '-q', *retries, *what)
+
+
+def run_or_skip(*command):
+    """Run a command; where it fails, skip the test, or have it fail under CI."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        lines = [f'"{" ".join(command)}" failed', *done.stderr.strip().splitlines()[-1:]]
+        (pytest.fail if 'CI' in os.environ else pytest.skip)(': '.join(lines))
+
+
+def free_port():
+    with socket.create_server(('localhost', 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(folder, command, port):
+    """Run a server until the end of the block, and yield the file that it logs to."""
+    log = folder / 'log'
+    with open(log, 'w') as output:
+        process = subprocess.Popen(
+            ['bash', '-c', command], cwd=folder,
+            env={**os.environ, 'HOME': str(folder)},
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    try:
+        wait_until_it_listens(process, port, log)
+        yield log
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)      # gunicorn has two processes
+        process.wait()
+
+
+def wait_until_it_listens(process, port, log):
+    end = time.monotonic() + 20
+    while time.monotonic() < end and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(('localhost', port), 1):
+            return
+        time.sleep(0.1)
+    pytest.fail(f'nothing listens on port {port}: {log.read_text()}')
+
+
+def call(port, method, path, body=None, headers=TOKEN):
+    """Make one request, and return the status, the JSON and the Location."""
+    with contextlib.closing(http.client.HTTPConnection('localhost', port, timeout=10)) as client:
+        client.request(method, path, body, headers)
+        answer = client.getresponse()
+        text = answer.read()
+        if answer.status != 204:
+            assert answer.headers['Content-Type'] == 'application/json'
+        return answer.status, json.loads(text) if text else None, answer.headers['Location']
+
+
+FORM = {**TOKEN, 'Content-Type': 'application/x-www-form-urlencoded'}
+
+
+def check_the_five_calls_and_a_refusal(port):
+    status, content, _ = call(port, 'GET', '/instances')
+    names = [instance['name'] for instance in content['instances']]
+    assert (status, names) == (200, ['inst-0', 'inst-1', 'inst-2'])
+
+    status, content, location = call(port, 'POST', '/instances', 'name=demo_one', FORM)
+    created = content['instance']
+    path = '/instances/' + created['id']
+    assert (status, created['name']) == (201, 'demo_one')
+    assert location == f'http://localhost:{port}{path}'
+
+    assert call(port, 'GET', path) == (200, {'instance': created}, None)
+    renamed = {'instance': {'id': created['id'], 'name': 'demo_two'}}
+    assert call(port, 'PUT', path, json.dumps(renamed),
+                {**TOKEN, 'Content-Type': 'application/json'}) == (200, renamed, None)
+    assert call(port, 'DELETE', path) == (204, None, None)
+
+    status, content, _ = call(port, 'GET', '/instances', headers={})
+    assert (status, content['forbidden']['code']) == (403, 403)
+
+
+@pytest.mark.parametrize('server, package, chunked', SERVERS, ids=[row[0] for row in SERVERS])
+def test_another_server_runs_the_same_ini(environment, tmp_path, server, package, chunked):
+    install(environment, package)
+    port = free_port()
+    replacements = [WAITRESS] if server == 'waitress' else []
+    copy_program(tmp_path, ('port = 0', f'port = {port}'), *replacements)
+    (tmp_path / 'venv').symlink_to(environment)
+    with running(tmp_path, COMMANDS[server].replace('8000', str(port)), port) as log:
+        check_the_five_calls_and_a_refusal(port)
+        status, content, _ = call(port, 'POST', '/instances', iter([b'name=', b'demo']), FORM)
+        assert status == chunked
+        if chunked == 201:      # else nobody could have read the name
+            assert content['instance']['name'] == 'demo'
+        else:
+            assert content['badRequest']['code'] == chunked
+        assert 'Traceback' not in log.read_text()
