@@ -19,6 +19,7 @@ from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
 
 from paste.deploy import loadapp, loadserver
 
+LOG = logging.getLogger(__name__)
 HERE = os.path.dirname(os.path.realpath(__file__))
 
 
@@ -72,6 +73,14 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
                 pass
         self.close_request(request)
 
+    def handle_error(self, request, client_address):
+        """Log an exception, in one line where the client is too slow or gone."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            LOG.info('hung up on %s: %s', client_address[0], error)
+        else:
+            super().handle_error(request, client_address)
+
 
 class RequestHandler(WSGIRequestHandler):
     """Read one request from a connection, and have it answered."""
@@ -81,23 +90,15 @@ class RequestHandler(WSGIRequestHandler):
     default_request_version = 'HTTP/1.0'    # else garbage gets an answer without a status
 
     def handle(self):
-        """Do what wsgiref does here, with Gateway, and outlive bad clients."""
-        try:
-            self.raw_requestline = self.rfile.readline(65537)
-            if len(self.raw_requestline) > 65536:
-                self.requestline = self.request_version = self.command = ''
-                self.send_error(414)
-            elif self.parse_request():
-                gateway = Gateway(self.rfile, self.wfile, sys.stderr, self.get_environ())
-                gateway.request_handler = self
-                gateway.run(self.server.get_app())
-        except OSError as error:
-            self.log_error('hung up: %s', error)
-
-    def finish(self):
-        """Close the files. What a client has not taken by now, it need not have."""
-        with contextlib.suppress(OSError):
-            super().finish()
+        """Do what wsgiref does here, with Gateway."""
+        self.raw_requestline = self.rfile.readline(65537)
+        if len(self.raw_requestline) > 65536:
+            self.requestline = self.request_version = self.command = ''
+            self.send_error(414)
+        elif self.parse_request():
+            gateway = Gateway(self.rfile, self.wfile, sys.stderr, self.get_environ())
+            gateway.request_handler = self
+            gateway.run(self.server.get_app())
 
 
 class Gateway(ServerHandler):

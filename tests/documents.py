@@ -30,6 +30,8 @@ import subprocess
 import sys
 import time
 
+from support import free_port
+
 UUID = re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}')
 VOLATILE = [
     (re.compile(r'\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d'), '<time>'),
@@ -113,18 +115,12 @@ def replace_sections(ini, sections):
     return ini
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return str(probe.getsockname()[1])
-
-
 class Reader:
     """Follow a document in folder, a copy of the repository, step by step."""
 
     def __init__(self, folder, scratch):
         self.folder, self.scratch = folder, scratch
-        self.port = free_port()
+        self.port = str(free_port())
         self.ids = {}               # id in the document -> id in this run
         self.not_run = []           # the commands that would run the tests
         # A checkout that comes with its venv is for machines without a network.
@@ -137,7 +133,7 @@ class Reader:
         path = f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}'
         self.environ = {**os.environ, 'PATH': path, 'CURL_HOME': str(scratch),
                         'PYTHONUNBUFFERED': '1', 'COLUMNS': '80',
-                        'PIP_DISABLE_PIP_VERSION_CHECK': '1'}
+                        'PIP_QUIET': '2'}
 
     def here(self, text):
         """Turn what the document says into what holds in this run."""
@@ -165,7 +161,8 @@ class Reader:
         elif words == 'pycon':
             self.compare(block.text, self.converse(block))
         elif words == 'diff':
-            self.compare('', self.run('git apply -', self.here(block.text)))
+            said = self.run('git apply -v -', self.here(block.text))
+            assert re.fullmatch(r'(Checking patch .*\n|Applied patch .* cleanly\.\n)+', said), said
         elif words in ('python', 'ini', 'yaml'):
             self.file(block)
         else:
@@ -236,6 +233,8 @@ class Reader:
         while self.server.poll() is None and not listens(self.port):
             assert time.monotonic() < deadline, f'{command} does not listen'
             time.sleep(0.05)
+        if 'gunicorn' in command:
+            time.sleep(2)       # it listens before its workers can answer
         self.compare_log(expected)
 
     def stop(self):

@@ -1,5 +1,7 @@
 """What the tests share: a request in process, and a real server on a free port."""
 import contextlib
+import http.client
+import json
 import os
 import pathlib
 import re
@@ -80,6 +82,20 @@ def serving(folder, *options, env={}):
         server.process.kill()
         server.process.communicate()
         server.stderr.close()
+
+
+def free_port():
+    with socket.create_server(('localhost', 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def call(port, method, path, body=None, headers=TOKEN):
+    """Make one request, and return the status, the JSON and the headers."""
+    with contextlib.closing(http.client.HTTPConnection('localhost', port, timeout=30)) as client:
+        client.request(method, path, body, headers)
+        answer = client.getresponse()
+        text = answer.read()
+        return answer.status, json.loads(text) if text else None, answer.headers
 
 
 def connect(port):

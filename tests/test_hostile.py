@@ -2,7 +2,6 @@
 import collections
 import concurrent.futures
 import contextlib
-import http.client
 import io
 import json
 import random
@@ -19,6 +18,7 @@ from wsgiref.validate import validator
 import pytest
 from webob import Request
 
+import support
 from controllers import Controller
 from routers import Router
 from support import TOKEN, ask, connect, copy_program, load, read_all, send, serving
@@ -41,12 +41,7 @@ def parse(data):
 def call(port, method, path, name=None):
     """Make one well-behaved request, and return the status and the JSON."""
     body = None if name is None else json.dumps({'name': name})
-    headers = {**TOKEN, 'Content-Type': 'application/json'}
-    with contextlib.closing(http.client.HTTPConnection('localhost', port, timeout=20)) as client:
-        client.request(method, path, body, headers)
-        answer = client.getresponse()
-        text = answer.read()
-        return answer.status, json.loads(text) if text else None
+    return support.call(port, method, path, body, {**TOKEN, 'Content-Type': 'application/json'})[:2]
 
 
 def create(port, name):
@@ -543,7 +538,7 @@ def test_a_client_that_reads_nothing_is_hung_up_on(slow):
 def test_slow_clients_leave_no_traceback(slow):
     slow.wait()
     assert 'Traceback' not in slow.server.log()
-    assert slow.server.log().count('hung up: timed out') == 201
+    assert slow.server.log().count('server: hung up on 127.0.0.1: timed out\n') == 201
     assert served_in(slow.server.port) < 1
 
 

@@ -6,7 +6,6 @@ compile uWSGI; pip keeps the result for the next time. Where they cannot be
 installed, the tests are skipped, except under CI.
 """
 import contextlib
-import http.client
 import json
 import os
 import re
@@ -18,7 +17,7 @@ import time
 
 import pytest
 
-from support import ROOT, TOKEN, copy_program
+from support import ROOT, TOKEN, call, copy_program, free_port
 
 # The commands are those of the README. What a server does with chunks is its own affair.
 COMMANDS = dict(re.findall(r'^\| (\w+) \|.*\| `(.+)` \|$', (ROOT / 'README.md').read_text(), re.M))
@@ -55,11 +54,6 @@ def run_or_skip(*command):
         (pytest.fail if 'CI' in os.environ else pytest.skip)(': '.join(lines))
 
 
-def free_port():
-    with socket.create_server(('localhost', 0)) as listener:
-        return listener.getsockname()[1]
-
-
 @contextlib.contextmanager
 def running(folder, command, port):
     """Run a server until the end of the block, and yield the file that it logs to."""
@@ -86,17 +80,6 @@ def wait_until_it_listens(process, port, log):
     pytest.fail(f'nothing listens on port {port}: {log.read_text()}')
 
 
-def call(port, method, path, body=None, headers=TOKEN):
-    """Make one request, and return the status, the JSON and the Location."""
-    with contextlib.closing(http.client.HTTPConnection('localhost', port, timeout=10)) as client:
-        client.request(method, path, body, headers)
-        answer = client.getresponse()
-        text = answer.read()
-        if answer.status != 204:
-            assert answer.headers['Content-Type'] == 'application/json'
-        return answer.status, json.loads(text) if text else None, answer.headers['Location']
-
-
 FORM = {**TOKEN, 'Content-Type': 'application/x-www-form-urlencoded'}
 
 
@@ -105,20 +88,22 @@ def check_the_five_calls_and_a_refusal(port):
     names = [instance['name'] for instance in content['instances']]
     assert (status, names) == (200, ['inst-0', 'inst-1', 'inst-2'])
 
-    status, content, location = call(port, 'POST', '/instances', 'name=demo_one', FORM)
+    status, content, headers = call(port, 'POST', '/instances', 'name=demo_one', FORM)
     created = content['instance']
     path = '/instances/' + created['id']
     assert (status, created['name']) == (201, 'demo_one')
-    assert location == f'http://localhost:{port}{path}'
+    assert headers['Location'] == f'http://localhost:{port}{path}'
+    assert headers['Content-Type'] == 'application/json'
 
-    assert call(port, 'GET', path) == (200, {'instance': created}, None)
+    assert call(port, 'GET', path)[:2] == (200, {'instance': created})
     renamed = {'instance': {'id': created['id'], 'name': 'demo_two'}}
     assert call(port, 'PUT', path, json.dumps(renamed),
-                {**TOKEN, 'Content-Type': 'application/json'}) == (200, renamed, None)
-    assert call(port, 'DELETE', path) == (204, None, None)
+                {**TOKEN, 'Content-Type': 'application/json'})[:2] == (200, renamed)
+    assert call(port, 'DELETE', path)[:2] == (204, None)
 
-    status, content, _ = call(port, 'GET', '/instances', headers={})
+    status, content, headers = call(port, 'GET', '/instances', headers={})
     assert (status, content['forbidden']['code']) == (403, 403)
+    assert headers['Content-Type'] == 'application/json'
 
 
 @pytest.mark.parametrize('server, package, chunked', SERVERS, ids=[row[0] for row in SERVERS])
