@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import io
 import json
+import os
 import random
 import re
 import signal
@@ -231,6 +232,21 @@ def test_a_body_that_never_ends_is_cut_off(server):
                 connection.sendall(b'x' * 1000)
                 time.sleep(0.05)
     assert time.monotonic() - start < 5
+
+
+@pytest.mark.skipif(not os.path.exists('/proc/self/task'), reason='this system hides its threads')
+def test_a_client_that_keeps_its_connection_does_not_keep_a_thread(tmp_path):
+    copy_program(tmp_path)
+    with serving(tmp_path) as server, contextlib.ExitStack() as stack:
+        for _ in range(20):
+            connection = stack.enter_context(connect(server.port))
+            connection.sendall(b'GET / HTTP/1.1\r\n\r\n')
+            assert parse(read_all(connection)).status == 403
+        end = time.monotonic() + 5      # the two seconds of farewell, and some to spare
+        threads = f'/proc/{server.process.pid}/task'
+        while len(os.listdir(threads)) > 1 and time.monotonic() < end:
+            time.sleep(0.05)
+        assert len(os.listdir(threads)) == 1
 
 
 def post(*lines, body=b'name=demo'):

@@ -59,6 +59,15 @@ def test_head_over_a_socket(server):
     assert (status, body) == ('HTTP/1.0 404 Not Found', b'')
 
 
+def test_an_answer_comes_in_one_piece(server):
+    for _ in range(50):
+        with connect(server.port) as connection:
+            connection.sendall(REQUEST.format('GET /instances', '').encode())
+            piece = connection.recv(65536)
+            assert piece.endswith(b']}')
+            assert read_all(connection) == b''
+
+
 REFUSALS = [
     # request line, more headers, body, status, key, the message names
     ('GET /instances/42', '', b'', '404 Not Found', 'itemNotFound', 'Instance 42'),
