@@ -146,11 +146,12 @@ class Reader:
         self.mind_breaks(block.heading)
         if words == 'console':
             for command, expected in block.commands():
-                if self.offline:
-                    command = command.removeprefix(SETUP)
                 if command.endswith('-m pytest'):
                     self.not_run.append(command)
-                elif SERVER.search(command):
+                    continue
+                if self.offline:
+                    command = command.removeprefix(SETUP)
+                if SERVER.search(command):
                     self.serve(command, expected)
                 elif assignment := re.fullmatch(r"(\w+)='([^']*)'", command):
                     self.environ[assignment[1]] = self.here(assignment[2])
