@@ -3,8 +3,9 @@
 A filter is a WSGI app that holds another WSGI app. It looks at the request
 and then either answers it or passes it on.
 
-nova has it in nova/api/auth.py, on the Middleware class of nova/api/wsgi.py.
-There keystonemiddleware checks the token first, and asks Keystone about it.
+nova leaves this to keystonemiddleware (auth_token), which asks Keystone about
+the token. The filter behind it, in nova/api/auth.py, makes a context of the
+answer.
 """
 import hmac
 import logging
@@ -25,14 +26,15 @@ def filter_factory(global_conf, token):
         paste.filter_factory = auth:filter_factory
         token = open-sesame
 
-    and calls filter_factory(global_conf, token='open-sesame'), where
-    global_conf is what [DEFAULT] holds. It gets back a function, and calls
-    that with the next app of the pipeline.
+    and calls filter_factory(global_conf, token='open-sesame'). global_conf is
+    what [DEFAULT] holds, and where the file is. PasteDeploy gets back a
+    function, and calls that with the next app of the pipeline.
 
-    Raises ValueError where the token is empty: it would let everybody in.
+    Raises ValueError where the token is empty, which would let everybody in,
+    or not ASCII, which would let nobody in.
     """
-    if not token:
-        raise ValueError('the token in [filter:auth] is empty')
+    if not token or not token.isascii():
+        raise ValueError('the token in [filter:auth] is empty or not ASCII')
 
     def auth_filter(app):
         return Auth(app, token)
@@ -59,7 +61,8 @@ class Auth:
     def process_request(self, req):
         """Return None to pass the request on, or a 403 fault to stop it.
 
-        Called by __call__, as nova's Middleware does it. nova answers 401.
+        Called by __call__, as in the class Middleware of nova/api/wsgi.py. nova
+        answers 401.
         """
         sent = req.environ.get('HTTP_X_AUTH_TOKEN', '')     # X-Auth-Token in WSGI's spelling
         # compare_digest takes as long for a nearly right token as for a wrong

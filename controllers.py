@@ -39,7 +39,8 @@ class Controller:
     A thread serves each request. index, show and create touch the dict with
     one atomic operation each. update and delete look first and then act, so
     they hold a lock. Nobody changes an instance that is in the dict: update
-    puts a new one in its place. Any MutableMapping could stand for the dict.
+    puts a new one in its place. Another mapping as atomic as a
+    dict could stand for it.
     """
 
     def __init__(self):
@@ -61,7 +62,7 @@ class Controller:
         try:
             result = getattr(self, action)(req, **args)
         except HTTPException as refusal:
-            result = refusal
+            result = refusal    # @wsgify would catch it, too, but not log it
         LOG.debug('%s returns %r', action, result)
         return Response(json=result) if isinstance(result, dict) else result
 

@@ -21,6 +21,7 @@ ROUTES = [
     ('/instances/{instance_id}', ['PUT'],          'update'),
     ('/instances/{instance_id}', ['DELETE'],       'delete'),
 ]
+METHODS = sorted({method for _, methods, _ in ROUTES for method in methods})
 
 
 def app_factory(global_conf):
@@ -72,8 +73,7 @@ class Router:
         if match:
             LOG.debug('matched %s', dict(sorted(match.items())))
             return match['controller']
-        known = sorted({method for _, methods, _ in ROUTES for method in methods})
-        allowed = [method for method in known if self.map.match(
+        allowed = [method for method in METHODS if self.map.match(
             environ={**req.environ, 'REQUEST_METHOD': method})]
         if allowed:
             LOG.debug('matched the URL only, stop the request with 405')

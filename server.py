@@ -68,9 +68,10 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
         deadline = time.monotonic() + 2
         with contextlib.suppress(OSError):
             request.shutdown(socket.SHUT_WR)
-            request.settimeout(2)
-            while request.recv(65536) and time.monotonic() < deadline:
-                pass
+            while (left := deadline - time.monotonic()) > 0:
+                request.settimeout(left)
+                if not request.recv(65536):
+                    break
         self.close_request(request)
 
     def handle_error(self, request, client_address):
@@ -107,6 +108,12 @@ class Gateway(ServerHandler):
     # wsgiref would copy the process's environment into that of every request:
     # an exported HTTP_X_AUTH_TOKEN would let everybody in.
     os_environ = {}
+
+    def cleanup_headers(self):
+        """Complete the headers, but without a Content-Length for a 204."""
+        super().cleanup_headers()
+        if self.status.startswith('204'):
+            del self.headers['Content-Length']
 
     def handle_error(self):
         """Log an exception and answer 500, unless the client stopped reading."""

@@ -76,9 +76,10 @@ def test_process_request_returns_none_to_pass_on():
     assert auth.Auth(Response(), 'open-sesame').process_request(request) is None
 
 
-def test_an_empty_token_is_refused_at_the_start():
-    with pytest.raises(ValueError, match=r'^the token in \[filter:auth\] is empty$'):
-        auth.filter_factory({}, token='')
+def test_a_token_that_cannot_work_is_refused_at_the_start():
+    for token in '', 'schl\xfcssel':
+        with pytest.raises(ValueError, match=r'^the token in \[filter:auth\] is empty or not ASCII$'):
+            auth.filter_factory({}, token=token)
 
 
 def test_the_filter_factory_is_an_ordinary_function():
