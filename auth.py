@@ -66,7 +66,7 @@ class Auth:
         """
         sent = req.environ.get('HTTP_X_AUTH_TOKEN', '')     # X-Auth-Token in WSGI's spelling
         # compare_digest takes as long for a nearly right token as for a wrong
-        # one. It refuses str that is not ASCII, so it gets bytes.
+        # one: time tells nobody anything. It gets bytes, for str must be ASCII.
         if hmac.compare_digest(sent.encode(), self.token.encode()):
             LOG.debug('the token is right, pass the request on')
             return None

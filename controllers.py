@@ -39,8 +39,7 @@ class Controller:
     A thread serves each request. index, show and create touch the dict with
     one atomic operation each. update and delete look first and then act, so
     they hold a lock. Nobody changes an instance that is in the dict: update
-    puts a new one in its place. Another mapping as atomic as a
-    dict could stand for it.
+    puts a new one in its place.
     """
 
     def __init__(self):
@@ -60,7 +59,7 @@ class Controller:
         del args['controller']
         action = args.pop('action')
         try:
-            result = getattr(self, action)(req, **args)
+            result = getattr(self, action)(req, **args)     # self.show(req, instance_id='42')
         except HTTPException as refusal:
             result = refusal    # @wsgify would catch it, too, but not log it
         LOG.debug('%s returns %r', action, result)
@@ -98,11 +97,13 @@ class Controller:
         return Response(status=204)
 
     def _add(self, name):
+        """Make an instance, and keep it."""
         instance = {'id': str(uuid.uuid4()), 'name': name}
         self.instances[instance['id']] = instance
         return instance
 
     def _find(self, instance_id):
+        """Return an instance, or raise a 404 fault."""
         instance = self.instances.get(instance_id)
         if instance is None:
             raise fault(404, f'Instance {instance_id} could not be found.')

@@ -42,7 +42,7 @@ class Router:
     """Find the action for a request in ROUTES, and hand the request over."""
 
     def __init__(self, controller):
-        self.map = Mapper(register=False)
+        self.map = Mapper(register=False)   # not in Routes' global config
         for path, methods, action in ROUTES:
             self.map.connect(path, controller=controller, action=action,
                              conditions={'method': methods})
@@ -69,7 +69,7 @@ class Router:
         The fault is 405 where the URL would match with another method, else
         404. nova answers 404 for both.
         """
-        match = req.environ['wsgiorg.routing_args'][1]
+        match = req.environ['wsgiorg.routing_args'][1]     # [0] can make URLs
         if match:
             LOG.debug('matched %s', dict(sorted(match.items())))
             return match['controller']

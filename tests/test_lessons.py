@@ -85,7 +85,7 @@ def grown(reader, tmp_path):
     shutil.copytree(reader.folder, folder, ignore=shutil.ignore_patterns('venv'))
     (folder / 'venv').symlink_to(reader.folder / 'venv')
     ini = folder / 'configure.ini'
-    ini.write_text(re.sub(rf'\b{reader.port}\b', '8000', ini.read_text()))
+    ini.write_text(re.sub(rf'(?<![-\w]){reader.port}(?![-\w])', '8000', ini.read_text()))
     (folder / 'servers.sqlite').unlink(missing_ok=True)
     (tmp_path / 'scratch').mkdir()
     grown = Reader(folder, tmp_path / 'scratch')
