@@ -8,6 +8,7 @@ server of their own, in nova/wsgi.py and nova/service.py.
 """
 import argparse
 import contextlib
+import http.client
 import logging
 import os
 import signal
@@ -75,12 +76,22 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
         self.close_request(request)
 
     def handle_error(self, request, client_address):
-        """Log an exception, in one line where the client is too slow or gone."""
+        """Log an exception, in one line where a client is gone, or no thread is left."""
         error = sys.exc_info()[1]
-        if isinstance(error, OSError):
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt     # Ctrl-C came while a thread was being started
+        if isinstance(error, (OSError, RuntimeError)):
             LOG.info('hung up on %s: %s', client_address[0], error)
         else:
             super().handle_error(request, client_address)
+
+
+class Headers(http.client.HTTPMessage):
+    """The headers of a request. Their parser, email, believes that they are a mail."""
+
+    def get_content_type(self):
+        """Name a type that has no mails in it, else email looks for them, and deep."""
+        return 'text/plain'
 
 
 class RequestHandler(WSGIRequestHandler):
@@ -88,6 +99,7 @@ class RequestHandler(WSGIRequestHandler):
 
     timeout = 10    # seconds that a client may be silent
     wbufsize = -1   # headers and body leave in one packet
+    MessageClass = Headers
     default_request_version = 'HTTP/1.0'    # else garbage gets an answer without a status
 
     def handle(self):

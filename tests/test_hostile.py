@@ -288,6 +288,18 @@ def test_what_is_bad_http_gets_a_fault(server, data, status):
     assert served_in(server.port) < 1
 
 
+@pytest.mark.parametrize('header', [
+    b'Content-Type: message/rfc822\r\r' * 2000,
+    b''.join(b'Content-Type: multipart/a; boundary=%d\r\r--%d\r' % (number, number)
+             for number in range(300)).ljust(65_000, b'\r'),
+])
+def test_headers_that_hold_mails_are_not_read_as_mails(server, header):
+    start = time.monotonic()
+    data = b'GET /instances HTTP/1.1\r\n' + header + b'\r\n\r\n'
+    assert parse(send(server.port, data)).status == 403
+    assert time.monotonic() - start < 1
+
+
 @pytest.mark.parametrize('data', [
     b'', b'\r\n', b'GET', b'GET /instances HTTP/1.1\r\nHost',
     post(HEADER[:-2], FORM[:-2], b'Content-Length: 99'),

@@ -18,7 +18,7 @@ import tempfile
 import pytest
 
 from documents import Reader, blocks
-from support import ROOT, TOKEN, call, is_uuid4
+from support import ROOT, TOKEN, call, is_uuid4, send
 
 LESSONS = ROOT / 'LESSONS.md'
 PARTS = ['Why', 'The change', 'Try it', 'What happened', 'In nova', 'Break it']
@@ -150,6 +150,10 @@ REFUSALS = [
     ('POST', URL, '[' * 60000, JSON, 400, 'badRequest', 'cannot be read'),
     ('POST', URL, 'x', {**TOKEN, 'Content-Type': 'multipart/form-data'}, 400, 'badRequest',
      'boundary'),
+    ('POST', URL, '--x\r\nContent-Disposition: form-data; name=name\r\n'
+     'Content-Type: application/x-www-form-urlencoded\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+     'a=b\r\n--x--\r\n', {**TOKEN, 'Content-Type': 'multipart/form-data; boundary=x'}, 400,
+     'badRequest', 'cannot be read'),
     ('POST', URL, '{}', {**JSON, 'Content-Length': 'two'}, 400, 'badRequest', 'Content-Length'),
     ('POST', URL, '<x/>', {**TOKEN, 'Content-Type': 'application/xml'}, 415, 'badMediaType',
      'application/json'),
@@ -264,6 +268,15 @@ def test_four_workers_agree(database):
     assert sorted(after[3:]) == sorted(kept)
     assert start(database) == port          # and a restart keeps everything
     assert [server['id'] for server in call(port, 'GET', URL)[1]['servers']] == after
+
+
+def test_a_broken_chunk_is_refused_under_gunicorn(grown):
+    port = start(grown, FOUR_WORKERS)
+    answer = send(port, f'POST {URL} HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: open-sesame\r\n'
+                  'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n'
+                  'Connection: close\r\n\r\nzz\r\nabc\r\n0\r\n\r\n'.encode())
+    assert answer.startswith(b'HTTP/1.1 400 Bad Request\r\n')
+    assert b'{"badRequest":{"code":400,"message":"The request cannot be read: ' in answer
 
 
 def test_a_killed_worker_loses_nothing(database):

@@ -235,6 +235,34 @@ def test_a_signal_ends_it_quietly(program, number):
         assert server.log().splitlines() == log
 
 
+@pytest.fixture
+def own():
+    with server_module.Server(('localhost', 0), server_module.RequestHandler) as own:
+        yield own
+
+
+def test_a_ctrl_c_while_a_thread_starts_is_not_lost(own):
+    """It comes out of threading as a RuntimeError, and socketserver would go on."""
+    try:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError('release unlocked lock')
+    except RuntimeError:
+        with pytest.raises(KeyboardInterrupt):
+            own.handle_error(None, ('127.0.0.1', 4711))
+
+
+def test_no_thread_to_be_had_is_one_line(own, caplog, capsys):
+    caplog.set_level('INFO')
+    try:
+        raise RuntimeError("can't start new thread")
+    except RuntimeError:
+        own.handle_error(None, ('127.0.0.1', 4711))
+    assert caplog.messages == ["hung up on 127.0.0.1: can't start new thread"]
+    assert capsys.readouterr().err == ''
+
+
 def run(program, *options, **kwargs):
     """Run a server.py that cannot serve, and return its exit status and its output."""
     done = subprocess.run([sys.executable, program / 'server.py', *options], text=True,
