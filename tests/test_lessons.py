@@ -36,7 +36,9 @@ def reader(tmp_path_factory, network):
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns('.git', 'venv', '__pycache__'))
     reader = Reader(folder, tmp_path_factory.mktemp('scratch'))
     if network:
-        reader.run('python3 -m venv venv && venv/bin/pip install -q -r requirements.txt')
+        # Beside the folder, which is copied before every "Break it".
+        reader.run('python3 -m venv ../venv && ln -s ../venv venv'
+                   ' && venv/bin/pip install -q -r requirements.txt')
     else:
         (folder / 'venv').symlink_to(sys.prefix)
     reader.done = []
