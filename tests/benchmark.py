@@ -1,275 +1,316 @@
-"""Figures about the toy, as ratios: "python tests/benchmark.py" takes under a minute.
+"""Figures about the toy, as ratios: "python tests/benchmark.py" takes half a minute.
 
 The sides of a ratio take turns, and the best of several turns counts, because
-machines are noisy. The README quotes the ratios. Nothing here is a test.
+machines are noisy. Flask and Django are compared where they are installed.
+With --quick every turn is so small that the figures say nothing.
 """
 import contextlib
 import gc
 import io
-import os
 import pathlib
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+import uuid
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from wsgiref.util import setup_testing_defaults
 
 from routes import Mapper
 from routes.middleware import RoutesMiddleware
-from webob import Request, Response
+from webob import Response
 from webob.dec import wsgify
 
-from support import ROOT, TOKEN, connect, copy_program, read_all, serving
-
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from auth import Auth
 from controllers import Controller
 from routers import ROUTES, Router
 
-SIZES = [3, 1_000, 100_000]
-TURNS = 80
-CALLS = 50          # of a turn in process
-SECONDS = 1.5       # of a turn over the socket
+TOKEN = 'open-sesame'
+QUICK = '--quick' in sys.argv
+TURNS, CALLS = (1, 5) if QUICK else (50, 50)        # in process
+ROUNDS, SECONDS = (1, 0.1) if QUICK else (3, 1)     # over the socket
+ACTIONS = ['index', 'show', 'create', 'update', 'delete']
+
+Side = namedtuple('Side', 'name app instances')
 
 
-class EmptyFilter:
-    """A filter with nothing in it: what the stack costs without auth.py."""
+class Store:
+    """What every side but the toy does with its instances, without a check."""
+
+    def __init__(self):
+        self.instances = {}
+        add(self.instances, 3)
+
+    def index(self):
+        return {'instances': list(self.instances.values())}
+
+    def show(self, instance_id):
+        return {'instance': self.instances[instance_id]}
+
+    def create(self, name):
+        instance = {'id': str(uuid.uuid4()), 'name': name}
+        self.instances[instance['id']] = instance
+        return {'instance': instance}
+
+    def update(self, instance_id, name):
+        self.instances[instance_id]['name'] = name
+        return {'instance': self.instances[instance_id]}
+
+    def delete(self, instance_id):
+        del self.instances[instance_id]
+
+
+def add(instances, number):
+    """Add so many instances, and return their ids."""
+    ids = [str(uuid.uuid4()) for _ in range(number)]
+    instances.update((each, {'id': each, 'name': 'demo'}) for each in ids)
+    return ids
+
+
+def toy_side(name='toy', size=3):
+    controller = Controller()
+    add(controller.instances, size - 3)
+    return Side(name, Auth(Router(controller), TOKEN), controller.instances)
+
+
+class CopyOfAuth:
+    """The layers of the earlier copies of the toy, from here on: each is wsgify, none checks much."""
 
     def __init__(self, app):
         self.app = app
 
     @wsgify
     def __call__(self, req):
-        return self.app
+        return self.app if req.headers.get('X-Auth-Token') == TOKEN else Response(status=403)
 
 
-class EmptyRouter:
-    """The router with nothing but its routes in it."""
-
+class CopyOfRouter:
     def __init__(self, controller):
         mapper = Mapper(register=False)
         for path, methods, action in ROUTES:
             mapper.connect(path, controller=controller, action=action,
                            conditions={'method': methods})
         mapper.create_regs()
-        self.router = RoutesMiddleware(self.dispatch, mapper,
-                                       use_method_override=False, singleton=False)
+        self.router = RoutesMiddleware(self.dispatch, mapper, use_method_override=False,
+                                       singleton=False)
 
     @wsgify
     def __call__(self, req):
         return self.router
 
+    @staticmethod
     @wsgify
-    def dispatch(self, req):
+    def dispatch(req):
         return req.environ['wsgiorg.routing_args'][1]['controller']
 
 
-class EmptyController:
-    """A controller that gives the same answer to everything."""
-
-    def __init__(self, status, content):
-        self.status = status
-        self.content = content
+class CopyOfController:
+    def __init__(self, store):
+        self.store = store
 
     @wsgify
     def __call__(self, req):
-        if self.content is None:
-            return Response(status=self.status)
-        return Response(json=self.content, status=self.status)
+        args = req.environ['wsgiorg.routing_args'][1]
+        del args['controller']
+        action = args.pop('action')
+        if action in ('create', 'update'):
+            args['name'] = req.params['name']
+        result = getattr(self.store, action)(**args)
+        return Response(json=result) if result else Response(status=204)
 
 
-# In process.
+def copies_side():
+    store = Store()
+    return Side('copies', CopyOfAuth(CopyOfRouter(CopyOfController(store))), store.instances)
+
+
+def flask_side():
+    from flask import Flask, request
+    app, store = Flask(__name__), Store()
+
+    @app.before_request
+    def auth():
+        if request.headers.get('X-Auth-Token') != TOKEN:
+            return '', 403
+
+    @app.post('/instances')
+    def create():
+        made = store.create(request.form['name'])
+        return made, 201, {'Location': f'/instances/{made["instance"]["id"]}'}
+
+    @app.put('/instances/<instance_id>')
+    def update(instance_id):
+        return store.update(instance_id, request.form['name'])
+
+    @app.delete('/instances/<instance_id>')
+    def delete(instance_id):
+        store.delete(instance_id)
+        return '', 204
+
+    app.get('/instances')(store.index)
+    app.get('/instances/<instance_id>')(store.show)
+    return Side('Flask', app, store.instances)
+
+
+def django_auth(get_response):
+    from django.http import HttpResponse
+    return lambda request: (get_response(request) if request.headers.get('X-Auth-Token') == TOKEN
+                            else HttpResponse(status=403))
+
+
+def django_side():
+    from django.conf import settings
+    from django.core.wsgi import get_wsgi_application
+    from django.http import HttpResponse, JsonResponse, QueryDict
+    from django.urls import path
+    store = Store()
+
+    def collection(request):
+        if request.method == 'GET':
+            return JsonResponse(store.index())
+        made = store.create(request.POST['name'])
+        location = {'Location': f'/instances/{made["instance"]["id"]}'}
+        return JsonResponse(made, status=201, headers=location)
+
+    def member(request, instance_id):
+        if request.method == 'GET':
+            return JsonResponse(store.show(instance_id))
+        if request.method == 'PUT':
+            return JsonResponse(store.update(instance_id, QueryDict(request.body)['name']))
+        store.delete(instance_id)
+        return HttpResponse(status=204)
+
+    settings.configure(DEBUG=False, MIDDLEWARE=[__name__ + '.django_auth'], ROOT_URLCONF=(
+        path('instances', collection), path('instances/<instance_id>', member)))
+    return Side('Django', get_wsgi_application(), store.instances)
+
 
 def make_environ(method, path, body=b''):
     """Return what a server would make of a request."""
-    environ = {'REQUEST_METHOD': method, 'PATH_INFO': path, 'QUERY_STRING': '',
-               'CONTENT_TYPE': 'application/x-www-form-urlencoded',
-               'CONTENT_LENGTH': str(len(body)), 'wsgi.input': io.BytesIO(body),
-               'HTTP_X_AUTH_TOKEN': TOKEN['X-Auth-Token']}
+    environ = {'REQUEST_METHOD': method, 'PATH_INFO': '/instances' + path, 'QUERY_STRING': '',
+               'wsgi.input': io.BytesIO(body), 'HTTP_X_AUTH_TOKEN': TOKEN}
+    if body:
+        environ |= {'CONTENT_TYPE': 'application/x-www-form-urlencoded',
+                    'CONTENT_LENGTH': str(len(body))}
     setup_testing_defaults(environ)
     return environ
 
 
-def filled(size):
-    """Return a controller with so many instances."""
-    controller = Controller()
-    while len(controller.instances) < size:
-        controller._add(f'inst-{len(controller.instances)}')
-    return controller
-
-
-def requests(controller, action, number):
-    """Return so many environs that ask the controller for an action."""
-    path = '/instances/' + next(iter(controller.instances))
-    if action == 'index':
-        return [make_environ('GET', '/instances') for _ in range(number)]
-    if action == 'show':
-        return [make_environ('GET', path) for _ in range(number)]
-    if action == 'create':
-        return [make_environ('POST', '/instances', b'name=demo') for _ in range(number)]
-    if action == 'update':
-        return [make_environ('PUT', path, b'name=demo') for _ in range(number)]
-    added = [controller._add('demo')['id'] for _ in range(number)]
-    return [make_environ('DELETE', '/instances/' + instance_id) for instance_id in added]
-
-
-def microseconds(app, environs):
-    """Return what a call takes on the average."""
+def turn(side, action, calls):
+    """Return the microseconds that a call takes on average, and undo what the calls do."""
+    kept, path = side.instances.copy(), '/' + next(iter(side.instances))
+    if action == 'delete':
+        environs = [make_environ('DELETE', '/' + each) for each in add(side.instances, calls)]
+    else:
+        asked = {'index': ('GET', ''), 'create': ('POST', '', b'name=demo'),
+                 'show': ('GET', path), 'update': ('PUT', path, b'name=demo')}[action]
+        environs = [make_environ(*asked) for _ in range(calls)]
+    statuses = set()
     gc.disable()
     start = time.perf_counter()
     for environ in environs:
-        b''.join(app(environ, lambda status, headers, exc_info=None: None))
-    seconds = time.perf_counter() - start
+        b''.join(side.app(environ, lambda status, headers, exc_info=None: statuses.add(status)))
+    taken = time.perf_counter() - start
     gc.enable()
-    return seconds / len(environs) * 1e6
+    assert all(status.startswith('2') for status in statuses), (side.name, action, statuses)
+    side.instances.clear()
+    side.instances.update(kept)
+    return taken / calls * 1e6
 
 
-def turn(controller, app, action, number=CALLS):
-    """Time an action, and take back what it added."""
-    before = list(controller.instances)[-1]
-    taken = microseconds(app, requests(controller, action, number))
-    while next(reversed(controller.instances)) != before:
-        controller.instances.popitem()
-    return taken
+def rate(port, clients):
+    """Return how many GETs a second so many clients get answered."""
+    data = f'GET /instances HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {TOKEN}\r\n\r\n'.encode()
+    end = time.perf_counter() + SECONDS
+
+    def work(_):
+        done = 0
+        while time.perf_counter() < end:
+            with socket.create_connection(('localhost', port), timeout=20) as connection:
+                connection.sendall(data)
+                answer = connection.recv(65536)
+                # Do not wait for the end of the connection: Flask's comes 10 ms later.
+                while not answer.rstrip().endswith(b']}'):
+                    answer += connection.recv(65536) or b'cut short ]}'
+            assert b' 200 OK' in answer and b'cut short' not in answer, answer
+            done += 1
+        return done
+    with ThreadPoolExecutor(clients) as threads:
+        return sum(threads.map(work, range(clients))) / SECONDS
 
 
-def compare_with_empty_layers():
-    print('In process: microseconds a request, beside the same layers with nothing in them\n')
-    print(f'{"":8}{"toy":>10}{"empty":>10}{"toy / empty":>16}')
-    for action in ('index', 'show', 'create', 'update', 'delete'):
-        controller = filled(3)
-        toy = Auth(Router(controller), TOKEN['X-Auth-Token'])
-        answer = Request(requests(controller, action, 1)[0]).get_response(toy)
-        empty = EmptyFilter(EmptyRouter(EmptyController(
-            answer.status_int, answer.json if answer.body else None)))
-        turns = [(turn(controller, toy, action), turn(controller, empty, action))
-                 for _ in range(TURNS)]
-        ours, theirs = map(min, zip(*turns))
-        print(f'{action:8}{ours:10.0f}{theirs:10.0f}{ours / theirs:16.2f}')
-
-
-def compare_sizes():
-    print('\nIn process: microseconds a request, with more and more instances\n')
-    print(f'{"":8}' + ''.join(f'{size:>10,}' for size in SIZES)
-          + f'{f"{SIZES[-1]:,} / {SIZES[0]}":>16}')
-    sides = [filled(size) for size in SIZES]
-    apps = [Auth(Router(controller), TOKEN['X-Auth-Token']) for controller in sides]
-    for action in ('show', 'create', 'update', 'delete', 'index'):
-        calls, turns = (5, 4) if action == 'index' else (CALLS, TURNS)
-        rows = [[turn(controller, app, action, calls) for controller, app in zip(sides, apps)]
-                for _ in range(turns)]
-        best = list(map(min, zip(*rows)))
-        print(f'{action:8}' + ''.join(f'{taken:10,.0f}' for taken in best)
-              + f'{best[-1] / best[0]:16,.2f}')
-
-
-# Over the socket.
-
-PLAIN = '''
-from wsgiref.simple_server import make_server
-
-
-def server_factory(global_conf, host, port):
-    def serve(app):
-        server = make_server(host, int(port), app)
-        print(f'http://localhost:{server.server_port}/instances\\n', flush=True)
-        server.serve_forever()
-    return serve
-'''
+SERVERS = {
+    'server.py': 'import server; server.main()',
+    'wsgiref': 'from paste.deploy import loadapp; from wsgiref.simple_server import make_server; '
+               'app = loadapp("config:configure.ini", relative_to="."); '
+               'make_server("localhost", PORT, app).serve_forever()',
+    'Flask': 'import benchmark; benchmark.flask_side().app.run("localhost", PORT, threaded=True)'}
 
 
 @contextlib.contextmanager
-def server_of(folder, *replacements):
-    folder.mkdir()
-    copy_program(folder, *replacements)
-    (folder / 'plain.py').write_text(PLAIN)
-    with serving(folder) as server:
-        yield server
+def serving(code, folder):
+    """Run a server with a copy of the toy beside it, and give its port."""
+    with socket.create_server(('localhost', 0)) as listener:
+        port = str(listener.getsockname()[1])
+    for file in [*ROOT.glob('*.py'), __file__]:
+        shutil.copy(file, folder)
+    ini = (ROOT / 'configure.ini').read_text().replace('port = 8000', 'port = ' + port)
+    (folder / 'configure.ini').write_text(ini)
+    server = subprocess.Popen([sys.executable, '-c', code.replace('PORT', port)], cwd=folder,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while server.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(('localhost', port)):
+                break
+            time.sleep(0.05)
+        yield port
+    finally:
+        server.kill()
+        server.wait()
 
 
-def get_for_a_while(port, taken):
-    """Send one GET after the other; put the seconds that each one takes into the list."""
-    data = b'GET /instances HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: open-sesame\r\n\r\n'
-    end = time.perf_counter() + SECONDS
-    while (start := time.perf_counter()) < end:
-        with connect(port) as connection:
-            connection.sendall(data)
-            assert read_all(connection).startswith(b'HTTP/1.0 200 OK\r\n')
-        taken.append(time.perf_counter() - start)
+def table(title, names, rows):
+    """Print what each side takes, then the first of them divided by the others."""
+    print(f'\n{title}\n\n{"":10}' + ''.join(f'{name:>10}' for name in names)
+          + ''.join(f'{"/ " + name:>11}' for name in names[1:]))
+    for label, (first, *others) in rows:
+        print(f'{label:10}' + ''.join(f'{each:10,.0f}' for each in (first, *others))
+              + ''.join(f'{first / each:11,.2f}' for each in others), flush=True)
 
 
-def load(port, clients):
-    """Return requests per second, and the 50th, 99th and 100th percentile in milliseconds."""
-    taken = []
-    threads = [threading.Thread(target=get_for_a_while, args=(port, taken))
-               for _ in range(clients)]
-    start = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    rate = len(taken) / (time.perf_counter() - start)
-    taken.sort()
-    return (rate, *(taken[int(part * (len(taken) - 1))] * 1e3 for part in (0.5, 0.99, 1)))
-
-
-def compare_servers(folder):
-    print('\nOver the socket: requests a second, and the milliseconds that they take\n')
-    print(f'{"":36}{"rate":>8}{"50 %":>8}{"99 %":>8}{"longest":>9}')
-    with server_of(folder / 'toy') as toy, server_of(
-            folder / 'plain', ('server:server_factory', 'plain:server_factory')) as plain:
-        for clients in (1, 16):
-            turns = [(load(toy.port, clients), load(plain.port, clients)) for _ in range(3)]
-            best = list(map(max, zip(*turns)))
-            for name, (rate, *times) in zip(('server.py', 'plain wsgiref'), best):
-                label = f'{name}, {clients} client{"s" * (clients > 1)}'
-                print(f'{label:36}{rate:8.0f}{times[0]:8.1f}{times[1]:8.1f}{times[2]:9.1f}')
-            print(f'{"server.py / plain wsgiref":36}'
-                  + f'{best[0][0] / best[1][0]:8.2f}'
-                  + ''.join(f'{ours / theirs:8.2f}' for ours, theirs
-                            in list(zip(*best))[1:3]) + '\n')
-
-
-# Memory.
-
-MEMORY = '''
-import re
-import server
-from controllers import Controller
-
-
-def print_megabytes():
-    status = open('/proc/self/status').read()
-    print(int(re.search(r'VmRSS:\\s+(\\d+) kB', status)[1]) / 1024)
-
-
-app = server.loadapp('config:configure.ini', relative_to='.')
-print_megabytes()
-controller = Controller()
-for number in range(3, 100_000):
-    controller._add(f'inst-{number}')
-print_megabytes()
-'''
-
-
-def measure_memory():
-    if not os.path.exists('/proc/self/status'):
-        print('This system does not tell how much memory a process has.')
-        return
-    printed = subprocess.run([sys.executable, '-B', '-W', 'ignore', '-c', MEMORY], cwd=ROOT,
-                             stdout=subprocess.PIPE, text=True, check=True).stdout
-    small, large = map(float, printed.split())
-    print(f'Memory of the process: {small:.0f} MB at the start,'
-          f' {large:.0f} MB with 100,000 instances, {large / small:.1f} times as much')
+def compare_in_process(title, sides):
+    def best(action):
+        long = action == 'index' and len(sides[0].instances) > 3
+        turns, calls = (3, 5) if long else (TURNS, CALLS)
+        return map(min, zip(*[[turn(side, action, calls) for side in sides]
+                              for _ in range(turns)]))
+    table(title, [side.name for side in sides], ((action, best(action)) for action in ACTIONS))
 
 
 def main():
-    compare_with_empty_layers()
-    compare_sizes()
-    with tempfile.TemporaryDirectory() as folder:
-        compare_servers(pathlib.Path(folder))
-    measure_memory()
+    sides = [toy_side(), copies_side()]
+    for name, make_side in ('flask', flask_side), ('django', django_side):
+        if find_spec(name):
+            sides.append(make_side())
+        else:
+            print(f'{name} is not installed, so it is not compared.')
+    compare_in_process('In process: microseconds a request, and the toy / the others', sides)
+    sides = [toy_side(f'{size:,}', size) for size in (10_000 if QUICK else 100_000, 1_000, 3)]
+    compare_in_process('In process: microseconds with so many instances', sides)
+    names = [name for name in SERVERS if name != 'Flask' or find_spec('flask')]
+    with contextlib.ExitStack() as stack:
+        ports = [stack.enter_context(serving(SERVERS[name], pathlib.Path(
+            stack.enter_context(tempfile.TemporaryDirectory())))) for name in names]
+        table('Over the socket: requests a second, and server.py / the others', names, (
+            (f'{clients} clients', map(max, zip(*[[rate(port, clients) for port in ports]
+                                                  for _ in range(ROUNDS)])))
+            for clients in (1, 16)))
 
 
 if __name__ == '__main__':

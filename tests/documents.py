@@ -1,25 +1,37 @@
-"""Read a Markdown document as a program: run its commands, compare its outputs.
+"""Read a Markdown document as a program: run its commands, compare their outputs.
 
-A Reader has a folder, as a person has who follows the document, and takes its
-fenced blocks in order. What a block is shows in the words behind its fence and,
-for files, in the paragraph in front of it:
+A Reader has a folder, as anybody has who follows a document, and takes its fenced
+blocks in order. What a block does is decided by the words behind its fence and,
+for files, by the paragraph in front of it:
 
-    ```console         "$ " commands, each followed by what it prints
-    ```text log        what the running server has printed since the last look
+    ```bash            commands for the second terminal; a ```text block that follows is
+                       all they print, and without one they print nothing
+    ```bash server     the same for the server's terminal: what ran there is stopped with
+                       Ctrl-C, and the last command stays in the foreground. With no
+                       ```text, what it prints at the start is not compared.
+    ```bash server 2   a further terminal, beside the first
+    ```bash not run    only shown
+    ```text log        the last lines that the running server has printed ("log 2" likewise)
+    ```python run      a script of its own, with its output in the ```text that follows
     ```pycon           a Python session, which the next one under this heading continues
     ```diff            a change, for "git apply"
-    ```ini, ```python  "New file `name`": written; "Sections of `name`": each
-                       replaces its namesake; else, after "`name`", a quotation
-    ```text            a picture
+    ```python, ```ini, ```yaml, ```text file
+                       "New file `name`": written; "Sections of `name`": each replaces its
+                       namesake; otherwise a quotation from the file that is named
+    ```mermaid, ```text, ```text picture, ```python not run
+                       only to be looked at
 
-A server that a command starts runs until the next one is started. NAME='value'
-holds for all commands after it. What is changed under a heading "Break it" is
-undone at its end. All else that a block may be is an error.
+Shell variables and "cd" hold until the end of the document. Diffs under "Break it"
+are undone at the next heading, and then everything must be as it was. Whatever
+an answer in <details> changes is undone at its end.
 
-Generated ids, dates, versions, addresses, the port and the folder may differ
-from what the document shows, but where one id stands twice in the document it
-must be one id in the output too.
+Generated ids, dates, versions, addresses, durations, the port and the folder may
+differ from what the document shows, but where one id stands twice in the document
+it must be one id in the output too.
 """
+import contextlib
+import dataclasses
+import difflib
 import os
 import pathlib
 import random
@@ -29,21 +41,32 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
+import threading
 import time
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / 'lessons'))
+import follow  # noqa: E402
+from follow import Block, blocks  # noqa: E402, F401
 
 UUID = re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}')
 VOLATILE = [
+    (re.compile(r'\x1b\[[\d;]*m'), ''),
+    (re.compile(r'/home/you/[\w-]+'), '<folder>'),
+    (re.compile(r'\breq-[0-9a-f-]{36}'), 'req-<id>'),
     (re.compile(r'\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d'), '<time>'),
     (re.compile(r'\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT'), '<time>'),
-    (re.compile(r'\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d'), '<time>'),
+    (re.compile(r'\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d([.,]\d+)?'), '<time>'),
     (re.compile(r'\b10(\.\d+){3}\b'), '<address>'),
-    (re.compile(r'CPython/[\d.]+'), '<version>'),
+    (re.compile(r'Python([/ ])\d[\w.+]*'), r'Python\1<version>'),
     (re.compile(r'0x[0-9a-f]+'), '<address>'),
+    (re.compile(r'\b\d+(\.\d+)? ?(ms|milliseconds)\b'), '<duration>'),
+    (re.compile(r'\b\d+\.\d+ ?(s|seconds)\b'), '<duration>'),
 ]
-SERVER = re.compile(r'venv/bin/(python server\.py|gunicorn) ?')
-
-SETUP = 'python3 -m venv venv && venv/bin/pip install -q -r requirements.txt && '
-FOLDER = '/home/you/toy-nova-api'
+SETUP = re.compile(r'(python3 -m venv venv|venv/bin/pip install -q -r requirements\.txt)'
+                   r'( && |\s*\n|$)')
+# A curl that writes elsewhere shows how it gets on, if nobody silences it.
+METER = re.compile(r'\bcurl\b(?!.* (-\w*s\w*|--silent)\b).*(\||>| -\w*o\b|\))')
 END = '(end of the block)'
 SESSION = f'''
 import code, sys
@@ -58,208 +81,262 @@ while line := sys.stdin.readline():
 '''
 
 
-class Block:
-    """A fenced block: its words, its lines, and the paragraph in front of it."""
+class Terminal:
+    """A terminal in which a server runs, with all that it has printed in a log."""
 
-    def __init__(self, words, lines, before, heading, number):
-        self.words, self.lines, self.before = words, lines, before
-        self.heading, self.number = heading, number
-        self.text = ''.join(line + '\n' for line in lines)
+    def __init__(self, log):
+        self.log, self.process = log, None
+        log.write_text('')
 
-    def commands(self):
-        """Yield (command, expected output) for each "$ " line."""
-        parts = re.split(r'^\$ ', self.text, flags=re.M)
-        assert parts[0] == '' and len(parts) > 1, 'a console block begins with "$ "'
-        for part in parts[1:]:
-            lines = part.splitlines()
-            last = 1
-            while lines[last - 1].endswith('\\') or lines[last:last + 1] and (
-                    lines[last].startswith('> ')):
-                last += 1
-            command = [line.removeprefix('> ') for line in lines[:last]]
-            yield '\n'.join(command), '\n'.join(lines[last:])
+    def run(self, script, folder, environ):
+        """Press Ctrl-C, then paste a script."""
+        self.stop()
+        with open(self.log, 'w') as log:
+            self.process = subprocess.Popen(
+                ['bash', '-c', script], cwd=folder, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, env=environ, start_new_session=True)
 
+    def runs(self):
+        return self.process is not None and self.process.poll() is None
 
-def blocks(path):
-    """Yield the fenced blocks of a document."""
-    before = heading = chapter = previous = ''
-    opened = None
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        if opened is not None and line == '```':
-            yield Block(*opened)
-            opened = None
-        elif opened is not None:
-            opened[1].append(line)
-        elif line.startswith('```'):
-            opened = (line[3:], [], before, heading, number)
-        else:
-            before = f'{before} {line}' if previous else line or before
-            if line.startswith('## '):
-                heading = chapter = line
-            elif line.startswith('### '):
-                heading = f'{chapter} {line}'
-        previous = line
-    assert opened is None, 'the last block has no end'
-
-
-def replace_sections(ini, sections):
-    """Put each [section] of a text in the place of its namesake, or at the end."""
-    for section in re.split(r'\n+(?=\[)', sections.rstrip('\n')):
-        name = re.escape(section.partition('\n')[0])
-        old = re.compile(rf'^{name}\n(?:[^\[#\n].*\n)*', re.M)
-        if old.search(ini):
-            ini = old.sub(lambda found: section + '\n', ini, count=1)
-        else:
-            ini = f'{ini}\n{section}\n'
-    return ini
+    def stop(self):
+        """Press Ctrl-C."""
+        if self.runs():
+            os.killpg(self.process.pid, signal.SIGINT)
+            self.process.wait(timeout=20)
 
 
 class Reader:
     """Follow a document in folder, a copy of the repository, step by step."""
 
+    patience = 3    # seconds to wait for a line in a log
+
     def __init__(self, folder, scratch):
-        self.folder, self.scratch = folder, scratch
+        self.folder, self.scratch = folder.resolve(), scratch.resolve()
+        self.home = self.folder.parent      # where the document says /home/you
         # Of four digits, as 8000, so that a Content-Length is what the document shows.
         self.port = str(next(port for port in random.sample(range(8001, 9999), 1998)
                              if not listens(port)))
         self.ids = {}               # id in the document -> id in this run
-        self.not_run = []           # the commands that would run the tests
+        self.not_run = []           # what is shown only
         # A checkout that comes with its venv is for machines without a network.
         self.offline = (folder / 'venv').exists()
-        self.server = self.session = None
-        self.log = scratch / 'log'
-        ini = folder / 'configure.ini'
-        ini.write_text(self.here(ini.read_text()))
+        self.terminals = {}         # name -> Terminal
+        self.shell = self.session = self.headings = None
+        self.scopes = []            # to be undone: (scope, folder, its copy, files, diffs)
+        places = [folder / 'configure.ini']
+        if not (folder / 'lessons').is_symlink():
+            places += folder.glob('lessons/*.md')
+        for path in places:
+            path.write_text(self.here(path.read_text()))
         (scratch / '.curlrc').write_text('silent\nshow-error\n')
         path = f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}'
         self.environ = {**os.environ, 'PATH': path, 'CURL_HOME': str(scratch),
-                        'PYTHONUNBUFFERED': '1', 'COLUMNS': '80',
-                        'PIP_QUIET': '2'}
+                        'PYTHONUNBUFFERED': '1', 'COLUMNS': '80', 'PIP_QUIET': '2',
+                        'PYTHONDONTWRITEBYTECODE': '1'}
 
     def here(self, text):
         """Turn what the document says into what holds in this run."""
         text = UUID.sub(lambda found: self.ids.get(found[0], found[0]), text)
         return re.sub(r'(?<!-)\b8000\b(?!-)', self.port, text)
 
+    def read(self, path):
+        """Follow a document to its end, in new terminals; return how many blocks it has."""
+        done = 0
+        try:
+            for block in blocks(path):
+                try:
+                    self.follow(block)
+                except follow.PageError:
+                    raise
+                except AssertionError as error:
+                    raise AssertionError(f'{block.place}: {error}') from error
+                done += 1
+            self.leave([])
+        finally:
+            self.close()
+        return done
+
     def follow(self, block):
         """Do what a block says, and raise AssertionError where it is not so."""
-        words = block.words
-        self.mind_breaks(block.heading)
-        if words == 'console':
-            for command, expected in block.commands():
-                if command.endswith('-m pytest'):
-                    self.not_run.append(command)
-                    continue
-                if self.offline:
-                    command = command.removeprefix(SETUP)
-                if SERVER.search(command):
-                    self.serve(command, expected)
-                elif assignment := re.fullmatch(r"(\w+)='([^']*)'", command):
-                    self.environ[assignment[1]] = self.here(assignment[2])
-                else:
-                    self.compare(expected, self.run(command))
-        elif words == 'text log':
-            self.compare_log(block.text)
-        elif words == 'pycon':
+        self.leave(block.scopes)
+        first, _, rest = block.words.partition(' ')
+        if block.words == 'bash':
+            self.compare(block.output, self.run(block.text))
+        elif block.words == 'bash not run':
+            self.not_run.append(block.text.rstrip('\n'))
+        elif re.fullmatch(r'server( 2)?', rest) and first == 'bash':
+            self.serve(block.text, block.output, rest)
+        elif re.fullmatch(r'log( 2)?', rest) and first == 'text':
+            self.compare_log(block.text, rest.replace('log', 'server'))
+        elif block.words == 'python run':
+            self.compare(block.output, self.script(block.text))
+        elif block.words == 'pycon':
             self.compare(block.text, self.converse(block))
-        elif words == 'diff':
-            said = self.run('git apply -v -', self.here(block.text))
-            assert re.fullmatch(r'(Checking patch .*\n|Applied patch .* cleanly\.\n)+', said), said
-        elif words in ('python', 'ini', 'yaml'):
-            self.file(block)
+        elif block.words in ['diff', *follow.FILES]:
+            here = dataclasses.replace(block, text=self.here(block.text))
+            if not follow.change(here, self.folder):
+                self.quotation(here)
+            elif block.words == 'diff' and self.scopes:
+                self.scopes[-1][-1].append(here.text)
         else:
-            assert words == 'text', f'what is a block of {words!r}?'
+            assert block.words in ('mermaid', 'text', 'text picture', 'python not run'), (
+                f'what is a block of {block.words!r}?')
 
-    def mind_breaks(self, heading):
-        """Keep a copy of the folder while the document breaks something in it."""
-        unbroken = self.scratch / 'unbroken'
-        if 'Break it' in heading and not unbroken.exists():
-            shutil.copytree(self.folder, unbroken, symlinks=True)
-        elif 'Break it' not in heading and unbroken.exists():
+    def quotation(self, block):
+        """Check that a file holds the lines that a block shows of it."""
+        names = [name for name in re.findall(r'`([\w./-]*\.\w+)`', block.before)
+                 if (self.folder / name).is_file()]
+        assert names, f'the paragraph before this block of {block.words!r} names no file'
+        text = (self.folder / names[-1]).read_text()
+        assert '\n' + block.text in '\n' + text, f'{names[-1]} has no such lines'
+
+    def leave(self, scopes):
+        """Undo the changes of those parts of a document that end before these."""
+        while self.scopes and [scope for scope, *_ in self.scopes] != scopes[:len(self.scopes)]:
             self.stop()
-            shutil.rmtree(self.folder)
-            shutil.move(unbroken, self.folder)
+            self.end_session()
+            (kind, _), self.folder, copy, files, diffs = self.scopes.pop()
+            if kind == 'break':
+                for diff in reversed(diffs):
+                    done = follow.git(self.folder, 'apply', '-R', '-', text=diff)
+                    assert not done.returncode, f'"git apply -R" says: {done.stdout}'
+                assert follow.files(self.folder) == files, 'what was broken is not put back'
+            else:
+                for path in self.folder.iterdir():
+                    if path.is_symlink() or path.is_file():
+                        path.unlink()
+                    elif path.name != 'venv':
+                        shutil.rmtree(path)
+                shutil.copytree(copy, self.folder, symlinks=True, dirs_exist_ok=True)
+            shutil.rmtree(copy)
+        for scope in scopes[len(self.scopes):]:
+            copy = self.scratch / f'copy-{len(self.scopes)}'
+            leave_out = shutil.ignore_patterns('venv') if (
+                not (self.folder / 'venv').is_symlink()) else None
+            shutil.copytree(self.folder, copy, symlinks=True, ignore=leave_out)
+            self.scopes.append((scope, self.folder, copy, follow.files(self.folder), []))
 
-    def file(self, block):
-        name = re.findall(r'`([\w/-]*\.\w+)`', block.before)[-1]
-        path = self.folder / name
-        text = self.here(block.text)
-        if 'New file `' in block.before:
-            assert not path.exists(), f'{name} is not new'
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
-        elif 'Sections of `' in block.before:
-            path.write_text(replace_sections(path.read_text(), text))
-        else:
-            assert '\n' + text in '\n' + path.read_text(), f'{name} has no such lines'
+    def run(self, script):
+        """Return what a script prints that is pasted into the second terminal."""
+        for line in re.sub(r"'[^']*'", "''", script.replace('\\\n', ' ')).splitlines():
+            assert not METER.search(line), f'"curl -s", or it shows its progress: {line}'
+        if self.offline:
+            script = SETUP.sub('', script)
+        if self.shell is None:
+            self.shell = subprocess.Popen(
+                ['bash'], cwd=self.folder, env=self.environ, text=True, start_new_session=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        pasted = self.scratch / 'pasted'
+        pasted.write_text(self.here(script))
+        self.shell.stdin.write(f'source {pasted} < /dev/null; echo "{END} $PWD"\n')
+        self.shell.stdin.flush()
+        alarm = threading.Timer(600, os.killpg, (self.shell.pid, signal.SIGKILL))
+        alarm.start()
+        lines = []
+        for line in self.shell.stdout:
+            lines.append(line)
+            if END in line:
+                break
+        alarm.cancel()
+        printed, end, folder = ''.join(lines).rpartition(END)
+        assert end, f'the terminal has been closed, after {"".join(lines)!r}'
+        assert not printed or printed.endswith('\n'), (
+            f'the prompt would stick to what is printed: {printed!r}')
+        self.folder = pathlib.Path(folder.strip())
+        return printed
 
-    def run(self, command, text=''):
-        """Return what a command prints."""
-        done = subprocess.run(['bash', '-c', self.here(command)], cwd=self.folder, input=text,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=300, env=self.environ)
+    def script(self, text):
+        """Return what a Python script prints."""
+        path = self.scratch / 'script.py'
+        path.write_text(self.here(text))
+        done = subprocess.run(['venv/bin/python', path], cwd=self.folder, text=True, timeout=300,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT,
+                              env={**self.environ, 'PYTHONPATH': str(self.folder)})
         return done.stdout
 
     def converse(self, block):
         """Type the lines of a Python session, and return what the screen shows."""
-        if self.session is None or self.heading != block.heading:
+        if self.session is None or self.headings != block.headings:
             self.end_session()
-            self.heading = block.heading
+            self.headings = block.headings
             self.session = subprocess.Popen(
                 ['venv/bin/python', '-c', SESSION], cwd=self.folder, env=self.environ, text=True,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        for line in block.lines:
+        for line in block.text.splitlines():
             if line.startswith(('>>>', '...')):
                 self.session.stdin.write(self.here(line[4:]) + '\n')
         self.session.stdin.write(END + '\n')
         self.session.stdin.flush()
         return ''.join(iter(self.session.stdout.readline, END + '\n'))
 
-    def close(self):
-        self.stop()
-        self.end_session()
-
     def end_session(self):
         if self.session:
             self.session.communicate()
             self.session = None
 
-    def serve(self, command, expected):
+    def serve(self, script, expected='', name='server'):
         """Start a server, once the one before has ended, and leave it running."""
-        self.stop()
-        with open(self.log, 'w') as log:
-            self.server = subprocess.Popen(
-                ['bash', '-c', self.here(command)], cwd=self.folder, stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, env=self.environ, start_new_session=True)
+        if name not in self.terminals:
+            self.terminals[name] = Terminal(self.scratch / name)
+        terminal = self.terminals[name]
+        script = SETUP.sub('', script) if self.offline else script
+        terminal.run(self.here(script), self.folder, self.environ)
         deadline = time.monotonic() + 120
-        while self.server.poll() is None and not listens(self.port):
-            assert time.monotonic() < deadline, f'{command} does not listen'
+        while terminal.runs() and not listens(self.port) and not (
+                expected and self.same(expected, terminal.log.read_text())):
+            assert time.monotonic() < deadline, f'{script} does not listen'
             time.sleep(0.05)
-        if 'gunicorn' in command:
+        if 'gunicorn' in script:
             time.sleep(2)       # it listens before its workers can answer
-        self.compare_log(expected)
+        if expected:
+            self.compare_log(expected, name, whole=True)
+        else:
+            assert terminal.runs(), f'{script} has ended: {terminal.log.read_text()}'
+
+    def compare_log(self, expected, name='server', whole=False):
+        """Compare the end of the log; a line may follow the answer it speaks of."""
+        assert name in self.terminals, 'no server has been started'
+        number = len(expected.splitlines())
+        deadline = time.monotonic() + self.patience
+        while True:
+            over = time.monotonic() > deadline or not self.terminals[name].runs()
+            log = self.terminals[name].log.read_text().replace(str(self.home), '/home/you')
+            lines = fold(log).splitlines()
+            last = '\n'.join(lines if whole else lines[-number:])
+            if over or self.same(expected, last):
+                break
+            time.sleep(0.05)
+        self.compare(expected, last)
 
     def stop(self):
-        """Press Ctrl-C."""
-        if self.server and self.server.poll() is None:
-            os.killpg(self.server.pid, signal.SIGINT)
-            self.server.wait(timeout=20)
+        for terminal in self.terminals.values():
+            terminal.stop()
 
-    def compare_log(self, expected):
-        """Compare the end of the log; a line may follow the answer it speaks of."""
-        number = len(expected.splitlines())
-        for pause in [0.05] * 60 + [0]:
-            time.sleep(pause)
-            last = '\n'.join(self.log.read_text().splitlines()[-number:] if number else [])
-            if plain(expected)[0] == plain(last.replace(str(self.folder), FOLDER), self.port)[0]:
-                break
-        self.compare(expected, last)
+    def close(self):
+        """Close all terminals."""
+        self.stop()
+        self.end_session()
+        if self.shell:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.shell.pid, signal.SIGKILL)
+            self.shell.communicate()
+            self.shell = None
+
+    def there(self, text):
+        """Turn what is printed here into what a document would show."""
+        return plain(text.replace(str(self.home), '/home/you'), self.port)
+
+    def same(self, expected, actual):
+        return plain(expected)[0] == self.there(actual)[0]
 
     def compare(self, expected, actual):
         """Check that a command printed what the document shows."""
         shown, ids_shown = plain(expected)
-        printed, ids_printed = plain(actual.replace(str(self.folder), FOLDER), self.port)
-        assert printed == shown
+        printed, ids_printed = self.there(actual)
+        assert printed == shown, '\n'.join(['the output differs:', *difflib.unified_diff(
+            shown.splitlines(), printed.splitlines(), 'shown', 'printed', lineterm='')])
         for old, new in zip(ids_shown, ids_printed):
             assert self.ids.setdefault(old, new) == new, f'{old} is two ids here'
             assert list(self.ids.values()).count(new) == 1, f'{old} is also another id'
@@ -270,9 +347,17 @@ def listens(port):
         return probe.connect_ex(('127.0.0.1', int(port))) == 0
 
 
+def fold(text):
+    """Break lines that are too long for a page, as documents show them and terminals do."""
+    lines = [textwrap.wrap(line.rstrip(), 96, break_long_words=False, break_on_hyphens=False,
+                           drop_whitespace=True) if len(line) > 96 else [line.rstrip()]
+             for line in text.splitlines()]
+    return '\n'.join(sum(lines, []))
+
+
 def plain(text, port='8000'):
     """Return a text without what may differ, and the ids that stood in it."""
-    text = re.sub(rf'(?<![-\w]){port}(?![-\w])', '8000', '\n'.join(map(str.rstrip, text.splitlines())))
+    text = fold(re.sub(rf'(?<![-\w]){port}(?![-\w])', '8000', text))
     for pattern, name in VOLATILE:
         text = pattern.sub(name, text)
     return UUID.sub('<id>', text).strip('\n'), UUID.findall(text)

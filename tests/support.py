@@ -50,14 +50,14 @@ def copy_program(folder, *replacements):
 class Server:
     """A server.py that runs; log() is what it has written so far."""
 
-    def __init__(self, folder, *options, env={}):
+    def __init__(self, folder, *options, env={}, script='server.py'):
         self.stderr = open(folder / 'stderr', 'w+')
         env = {**os.environ, 'PYTHONUNBUFFERED': '', **env}
         self.process = subprocess.Popen(
-            [sys.executable, str(folder / 'server.py'), *options], env=env,
+            [sys.executable, str(folder / script), *options], env=env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.stderr, text=True)
-        self.banner = self.process.stdout.readline() + self.process.stdout.readline()
-        found = re.search(r'http://localhost:(\d+)/instances', self.banner)
+        self.banner = self.process.stdout.readline()
+        found = re.search(r'http://localhost:(\d+)', self.banner)
         assert found, f'no URL in {self.banner!r}, but {self.log()}'
         self.port = int(found[1])
 
@@ -73,9 +73,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder, *options, env={}):
+def serving(folder, *options, **kwargs):
     """Run the program that is in folder, and end it at the end."""
-    server = Server(folder, *options, env=env)
+    server = Server(folder, *options, **kwargs)
     try:
         yield server
     finally:

@@ -8,7 +8,7 @@ from support import ROOT, TOKEN, ask
 
 FORBIDDEN = {'forbidden': {
     'code': 403,
-    'message': 'Send the header X-Auth-Token with the token in configure.ini.'}}
+    'message': 'Send the token from configure.ini as X-Auth-Token.'}}
 
 
 @pytest.mark.parametrize('headers', [
@@ -76,10 +76,12 @@ def test_process_request_returns_none_to_pass_on():
     assert auth.Auth(Response(), 'open-sesame').process_request(request) is None
 
 
-def test_a_token_that_cannot_work_is_refused_at_the_start():
-    for token in '', 'schl\xfcssel':
-        with pytest.raises(ValueError, match=r'^the token in \[filter:auth\] is empty or not ASCII$'):
-            auth.filter_factory({}, token=token)
+@pytest.mark.parametrize('token', [
+    '', 'schl\xfcssel', "'open-sesame'", '"open-sesame"', 'open-sesame ; comment',
+    'open-sesame # comment', 'open sesame'])
+def test_a_token_that_nobody_can_have_meant_is_refused_at_the_start(token):
+    with pytest.raises(ValueError, match='^the token must be non-empty ASCII, without quotes, '):
+        auth.filter_factory({}, token=token)
 
 
 def test_the_filter_factory_is_an_ordinary_function():

@@ -158,6 +158,8 @@ NAMES = [
     (JSON, '{"instance": {"name": "demo_one"}}', '', 'demo_one'),
     (JSON, '{"instance": {"id": "1", "name": "demo_one"}, "name": 5}', '', 'demo_one'),
     (JSON + '; charset=utf-8', '{"name": "café"}', '', 'café'),
+    (JSON + ' ;charset=utf-8', '{"name": "café"}', '', 'café'),
+    ('Application/JSON', '{"name": "demo_one"}', '', 'demo_one'),
     (JSON, '{"name": "\\ud83d\\ude00\\u0000"}', '', '😀\0'),
     (JSON, '{"name": " x "}', '', ' x '),
     (JSON, '{"name": "%s"}' % ('é' * 255), '', 'é' * 255),
@@ -176,36 +178,37 @@ def test_a_name_can_come_in_many_ways(app, content_type, body, query, name):
     assert names(app) == [name, 'inst-1', 'inst-2', name]
 
 
-NO_NAME = 'Send a name of 1 to 255 characters, as a form field or as application/json.'
+NO_NAME = 'The request, read as {}, has no name of 1 to 255 characters.'
+NO_FORM, NO_JSON = NO_NAME.format('a form'), NO_NAME.format('JSON')
 UNREADABLE = 'The request cannot be read: '
 TOO_LARGE = 'The body is larger than 65536 bytes.'
 
 REFUSALS = [
     # what is sent to create or update: content type, body, query; the message begins with
-    (FORM, '', '', NO_NAME),
-    ('', '', '', NO_NAME),
-    (FORM, 'name=', '', NO_NAME),
-    (FORM, 'name=%20%09', '', NO_NAME),
-    (FORM, 'Name=demo_one', '', NO_NAME),
-    (FORM, 'name=' + 'x' * 256, '', NO_NAME),
-    (FORM, '{"name": "demo_one"}', '', NO_NAME),
-    ('text/plain', 'name=demo_one', '', NO_NAME),
-    ('application/xml', '<name>demo_one</name>', '', NO_NAME),
-    (MULTIPART, part('name="name"; filename="a"', 'demo_one'), '', NO_NAME),
-    (MULTIPART, part('name="other"', 'demo_one'), '', NO_NAME),
-    (JSON, '{}', '', NO_NAME),
-    (JSON, '{"name": null}', '', NO_NAME),
-    (JSON, '{"name": 5}', '', NO_NAME),
-    (JSON, '{"name": ["demo_one"]}', '', NO_NAME),
-    (JSON, '{"name": "\\u2003"}', '', NO_NAME),
-    (JSON, '{"name": "%s"}' % ('é' * 256), '', NO_NAME),
-    (JSON, '{"instance": null, "name": "demo_one"}', '', NO_NAME),
-    (JSON, '{"instance": ["name"]}', '', NO_NAME),
-    (JSON, '{"instance": "name"}', '', NO_NAME),
-    (JSON, '["name"]', '', NO_NAME),
-    (JSON, '"name"', '', NO_NAME),
-    (JSON, '5', '', NO_NAME),
-    (JSON, 'null', '', NO_NAME),
+    (FORM, '', '', NO_FORM),
+    ('', '', '', NO_FORM),
+    (FORM, 'name=', '', NO_FORM),
+    (FORM, 'name=%20%09', '', NO_FORM),
+    (FORM, 'Name=demo_one', '', NO_FORM),
+    (FORM, 'name=' + 'x' * 256, '', NO_FORM),
+    (FORM, '{"name": "demo_one"}', '', NO_FORM),
+    ('text/plain', 'name=demo_one', '', NO_FORM),
+    ('application/xml', '<name>demo_one</name>', '', NO_FORM),
+    (MULTIPART, part('name="name"; filename="a"', 'demo_one'), '', NO_FORM),
+    (MULTIPART, part('name="other"', 'demo_one'), '', NO_FORM),
+    (JSON, '{}', '', NO_JSON),
+    (JSON, '{"name": null}', '', NO_JSON),
+    (JSON, '{"name": 5}', '', NO_JSON),
+    (JSON, '{"name": ["demo_one"]}', '', NO_JSON),
+    (JSON, '{"name": "\\u2003"}', '', NO_JSON),
+    (JSON, '{"name": "%s"}' % ('é' * 256), '', NO_JSON),
+    (JSON, '{"instance": null, "name": "demo_one"}', '', NO_JSON),
+    (JSON, '{"instance": ["name"]}', '', NO_JSON),
+    (JSON, '{"instance": "name"}', '', NO_JSON),
+    (JSON, '["name"]', '', NO_JSON),
+    (JSON, '"name"', '', NO_JSON),
+    (JSON, '5', '', NO_JSON),
+    (JSON, 'null', '', NO_JSON),
     (JSON, '', '', UNREADABLE),
     (JSON, '', 'name=demo_one', UNREADABLE),
     (JSON, '{"name": "demo_one"', '', UNREADABLE),
@@ -311,6 +314,14 @@ def test_no_such_instance_is_404(app, method, instance_id):
             f'Instance {instance_id} could not be found.')
 
 
+@pytest.mark.parametrize('path, shown', [('caf%C3%A9', 'café'), ('%F0%9F%98%80', '😀'),
+                                         ('%FF', '\ufffd')])
+def test_an_id_that_is_not_ascii_comes_back_as_it_was_meant(app, path, shown):
+    request = Request.blank(f'/instances/{path}', headers=TOKEN)
+    refused(app, request, '404 Not Found', 'itemNotFound', 404,
+            f'Instance {shown} could not be found.')
+
+
 def test_the_same_answer_whatever_the_client_accepts(app):
     for accept in 'text/html', 'application/xml', '*/*', 'image/png;q=0', '':
         response = ask(app, 'GET', '/instances', accept=accept)
@@ -321,4 +332,4 @@ def test_the_same_answer_whatever_the_client_accepts(app):
 def test_a_bad_name_for_an_unknown_instance_is_400(app):
     """As in nova: what is sent is looked at before what it is sent to."""
     request = Request.blank(f'/instances/{UNKNOWN}', method='PUT', headers=TOKEN)
-    refused(app, request, '400 Bad Request', 'badRequest', 400, NO_NAME)
+    refused(app, request, '400 Bad Request', 'badRequest', 400, NO_FORM)

@@ -101,8 +101,8 @@ class SlowClients:
         return connect(self.server.port)
 
     def wait(self):
-        """Sleep until 13 seconds after the start: ten of silence, two of farewell, one spare."""
-        time.sleep(max(0, self.start + 13 - time.monotonic()))
+        """Sleep until 6 seconds after the start: three of silence, two of farewell, one spare."""
+        time.sleep(max(0, self.start + 6 - time.monotonic()))
 
     def close(self):
         for connection in [self.deaf, *self.silent, *self.stopped]:
@@ -113,7 +113,12 @@ class SlowClients:
 def slow(tmp_path_factory):
     folder = tmp_path_factory.mktemp('slow')
     copy_program(folder)
-    with serving(folder) as server, contextlib.closing(SlowClients(server)) as clients:
+    (folder / 'impatient.py').write_text(       # the real one waits for ten seconds
+        'import server\n'
+        'server.RequestHandler.timeout = 3\n'
+        'server.main()\n')
+    with (serving(folder, script='impatient.py') as server,
+          contextlib.closing(SlowClients(server)) as clients):
         yield clients
 
 
@@ -165,22 +170,6 @@ def test_sixteen_threads_each_get_the_right_answers(server):
     kept = at_once(*[lambda number=number: work(f'thread {number}') for number in range(16)])
     after = call(server.port, 'GET', '/instances')[1]['instances']
     assert sorted(after, key=str) == sorted(before + kept, key=str)
-
-
-def test_two_deletes_at_once(server):
-    for _ in range(40):
-        path = create(server.port, 'once')
-        answers = at_once(*[lambda: call(server.port, 'DELETE', path)[0]] * 2)
-        assert sorted(answers) == [204, 404]
-
-
-def test_a_put_never_brings_back_what_a_delete_took(server):
-    for _ in range(40):
-        path = create(server.port, 'once')
-        put, delete = at_once(lambda: call(server.port, 'PUT', path, 'twice')[0],
-                              lambda: call(server.port, 'DELETE', path)[0])
-        assert put in (200, 404) and delete == 204
-        assert call(server.port, 'GET', path)[0] == 404
 
 
 class Store(dict):
@@ -253,18 +242,52 @@ def post(*lines, body=b'name=demo'):
     return b'\r\n'.join([b'POST /instances HTTP/1.1', *lines, b'', body])
 
 
-@pytest.mark.parametrize('data, status', [
-    (b'\x00\xff\x00\xff\r\n\r\n', 400),
-    (b'GET\r\n\r\n', 400),
-    (b'GET /instances HTTP/one\r\n\r\n', 400),
-    (b'GET /instances HTTP/9.9\r\n\r\n', 505),
-    (b'GET /' + b'x' * 70_000 + b' HTTP/1.1\r\n\r\n', 414),
-    (post(*[b'X-Header: x'] * 200), 431),
-    (post(b'X-Header: ' + b'x' * 70_000), 431),
+@pytest.mark.parametrize('data', [
+    b'\x00\xff\x00\xff\r\n\r\n',
+    b'GET\r\n\r\n',
+    b'GET /instances\r\n\r\n',
+    b'GET /instances HTTP/one\r\n\r\n',
+    b'GET /instances HTTP/9.9\r\n\r\n',
+    b'GET /instances HTTP/1.1\n\n',
+    b'GET  /instances HTTP/1.1\r\n\r\n',
+    b'GET /inst\rances HTTP/1.1\r\n\r\n',
+    b'GET /' + b'x' * 70_000 + b' HTTP/1.1\r\n\r\n',
+    post(*[b'X-Header: x'] * 101),
+    post(b'X-Header: ' + b'x' * 70_000),
+    post(b'X-Header : x'), post(b'X Header: x'), post(b': x'), post(b'no colon'),
+    post(b'X-Header: x', b' folded'), post(b'X-Header: \0'), post(b'X-\xe9: x'),
+    # A lone CR would be taken by some for the end of a header, and hide the token in another.
+    post(b'X-Header: 1\rX-Auth-Token: open-sesame', FORM[:-2], b'Content-Length: 9'),
+    post(b'X-Header: 1\r\rX-Auth-Token: open-sesame', FORM[:-2], b'Content-Length: 9'),
 ])
-def test_what_is_not_http_gets_an_error_from_the_server(server, data, status):
-    assert parse(send(server.port, data)).status == status
+def test_what_is_not_http_gets_an_error_from_the_server(server, data):
+    answer = parse(send(server.port, data))
+    assert (answer.status, answer.headers['Content-Type']) == (400, 'text/html;charset=utf-8')
     assert served_in(server.port) < 1
+
+
+@pytest.mark.parametrize('head', [
+    b'GET /instances HTTP/1.1\r\n' + b'a:\r' * 20_000 + b'\r\n\r\n',
+    b'GET /instances HTTP/1.1\r\n' + (b'a:\r' * 21_000 + b'\r\n') * 98 + b'\r\n',
+    b'a\n' * 33_000,
+    b'GET /instances HTTP/1.1\r\n' + b'a:\r\n' * 10_000 + b'\r\n',
+    b'GET /instances HTTP/1.1\r\na: ' + b' ' * 60_000 + b'b\r\n\r\n',
+    b'GET ' + b' ' * 60_000 + b'HTTP/1.1\r\n\r\n',
+    b'GET /' + b'%' * 60_000 + b' HTTP/1.1\r\n\r\n',
+    b'GET /instances HTTP/1.1\r\n' + b'Content-Type: message/rfc822\r\n' * 100 + b'\r\n',
+])
+def test_no_head_of_a_request_takes_a_second(server, head):
+    start = time.monotonic()
+    with contextlib.suppress(ConnectionError):      # it may hang up before it has all
+        assert parse(send(server.port, head)).status in (400, 403)
+    assert time.monotonic() - start < 1
+    assert served_in(server.port) < 1
+
+
+def test_a_hundred_headers_are_not_too_many(server):
+    headers = [b'X-Header: x'] * 97
+    answer = parse(send(server.port, post(HEADER[:-2], FORM[:-2], b'Content-Length: 9', *headers)))
+    assert answer.status == 201
 
 
 @pytest.mark.parametrize('data, status', [
@@ -278,6 +301,8 @@ def test_what_is_not_http_gets_an_error_from_the_server(server, data, status):
     (post(HEADER[:-2], HEADER[:-2], FORM[:-2], b'Content-Length: 9'), 403),
     (post(HEADER[:-2], b'X-Auth-Token: other', FORM[:-2], b'Content-Length: 9'), 403),
     (post(b'X-Auth-Token: \xff\x01', FORM[:-2], b'Content-Length: 9'), 403),
+    (post(b'X_Auth_Token: open-sesame', FORM[:-2], b'Content-Length: 9'), 403),
+    (post(HEADER[:-2], FORM[:-2], b'Content-Length: 9', b'Content-Length: 4'), 400),
 ])
 def test_what_is_bad_http_gets_a_fault(server, data, status):
     answer = parse(send(server.port, data))
@@ -286,18 +311,6 @@ def test_what_is_bad_http_gets_a_fault(server, data, status):
     assert answer.headers['Content-Type'] == 'application/json'
     assert json.loads(answer.body) == {KEYS[status]: {'code': status, 'message': message}}
     assert served_in(server.port) < 1
-
-
-@pytest.mark.parametrize('header', [
-    b'Content-Type: message/rfc822\r\r' * 2000,
-    b''.join(b'Content-Type: multipart/a; boundary=%d\r\r--%d\r' % (number, number)
-             for number in range(300)).ljust(65_000, b'\r'),
-])
-def test_headers_that_hold_mails_are_not_read_as_mails(server, header):
-    start = time.monotonic()
-    data = b'GET /instances HTTP/1.1\r\n' + header + b'\r\n\r\n'
-    assert parse(send(server.port, data)).status == 403
-    assert time.monotonic() - start < 1
 
 
 @pytest.mark.parametrize('data', [
@@ -338,7 +351,7 @@ HEADERS = [('Host', '['), ('Host', ']:x'), ('Host', '\x01\x7f'), ('Host', 'h\xf6
            ('Range', 'bytes=0-1'), ('If-Match', 'x'), ('If-None-Match', '*'),
            ('If-Modified-Since', 'never'), ('Cookie', '=;\x7f\xff'), ('Authorization', 'Basic !'),
            ('Expect', '100-continue'), ('Connection', 'upgrade'), ('X-Forwarded-Host', '['),
-           ('X-Forwarded-Proto', '\x00'), ('Script-Name', '/x'), ('X-Auth-Token\xe9', 'x')]
+           ('X-Forwarded-Proto', '\x01'), ('Script-Name', '/x'), ('X-Auth-Token-2', 'x')]
 JSON, WWW, MULTI = 'application/json', 'application/x-www-form-urlencoded', 'multipart/form-data'
 TYPES = [None, '', *[JSON] * 9, *[WWW] * 6, MULTI, *[MULTI + '; boundary=b'] * 4,
          MULTI + '; boundary=', MULTI + '; boundary="\xff"', MULTI + '; boundary=' + 'b' * 300,
@@ -496,7 +509,7 @@ def test_the_token_is_in_no_log(tmp_path, options):
                      post(HEADER[:-2], b'Content-Length: 99999999'),
                      post(HEADER[:-2], HEADER[:-2]), post(HEADER[:-2] + b'x'),
                      post(HEADER[:-2], *[b'X-Header: x'] * 200)):
-            assert parse(send(server.port, data)).status in (400, 403, 413, 431)
+            assert parse(send(server.port, data)).status in (400, 403, 413)
         assert server.log().count('HTTP/1.1"') == 14
         assert 'open-sesame' not in server.log()
 
@@ -563,10 +576,13 @@ def test_a_client_that_reads_nothing_is_hung_up_on(slow):
     assert len(answer.body) < int(answer.headers['Content-Length'])
 
 
-def test_slow_clients_leave_no_traceback(slow):
+def test_slow_clients_leave_a_line_each_and_no_traceback(slow):
     slow.wait()
+    end = time.monotonic() + 8
+    while slow.server.log().count('\nserver: hung up on 127.0.0.1: timed out') < 201:
+        assert time.monotonic() < end, 'not every slow client has got its line'
+        time.sleep(0.1)
     assert 'Traceback' not in slow.server.log()
-    assert slow.server.log().count('server: hung up on 127.0.0.1: timed out\n') == 201
     assert served_in(slow.server.port) < 1
 
 

@@ -49,6 +49,7 @@ def test_a_form_field_does_not_override_the_method():
 @pytest.mark.parametrize('url', [
     '/', '/instance', '/instances/', f'/instances/{ID}/', f'/instances/{ID}/name',
     '/Instances', '//instances', '/instances.json', '/instances/..%2F', '/%FF', '/caf%C3%A9',
+    '/instances%0A', f'/instances/{ID}%0A',     # $ in a pattern would match before the newline
 ])
 @pytest.mark.parametrize('method', ['GET', 'HEAD', 'POST', 'DELETE', 'BREW'])
 def test_an_unknown_url_is_404(app, method, url):
@@ -72,7 +73,7 @@ def test_a_method_that_the_url_does_not_know_is_405(app, url, allow, methods):
         assert response.headers['Content-Type'] == 'application/json'
         assert response.headers['Allow'] == allow
         assert response.json == {'badMethod': {
-            'code': 405, 'message': f'This URL knows {allow} only.'}}
+            'code': 405, 'message': f'This URL accepts only {allow}.'}}
 
 
 def test_no_request_is_kept():

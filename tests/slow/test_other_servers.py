@@ -19,6 +19,8 @@ import pytest
 
 from support import ROOT, TOKEN, call, copy_program, free_port, send
 
+pytestmark = pytest.mark.slow
+
 # The commands are those of the README. What a server does with chunks is its own affair.
 COMMANDS = dict(re.findall(r'^\| (\w+) \|.*\| `(.+)` \|$', (ROOT / 'README.md').read_text(), re.M))
 SERVERS = [

@@ -1,78 +1,125 @@
-"""LESSONS.md, followed from the repository as it is to the real client.
+"""The lessons, followed from their index to the last page, and what they make of the toy.
 
-The lessons share one folder, as they do for a reader: each begins where the one
-before has ended. Those that install packages are skipped without a network.
+The pages share one folder, as they do for a reader: each begins where the one before
+has ended. Nothing here runs without a network, as the lessons install packages.
 """
 import concurrent.futures
 import contextlib
 import glob
-import itertools
 import json
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 
 import pytest
 
-from documents import Reader, blocks
+from documents import Reader, blocks, follow
 from support import ROOT, TOKEN, call, is_uuid4, send
 
-LESSONS = ROOT / 'LESSONS.md'
-PARTS = ['Why', 'The change', 'Try it', 'What happened', 'In nova', 'Break it']
-CHAPTERS = [(chapter, list(group)) for chapter, group in itertools.groupby(
-    blocks(LESSONS), lambda block: block.heading.split(' ### ')[0])]
-NAMES = [name for name, _ in CHAPTERS]
+pytestmark = pytest.mark.slow
+
+INDEX = ROOT / 'lessons' / 'README.md'
+PAGES = follow.pages()
+NAMES = [page.name for page in PAGES]
+PARTS = ['Why', 'The change', 'Try it', 'What happened', 'In Nova', 'Break it', 'Your turn']
+NOVA = 'https://github.com/openstack/nova/'
 URL = '/v2.1/demo/servers'
 JSON = {**TOKEN, 'Content-Type': 'application/json'}
 
 
+# Each page is followed.
+
 @pytest.fixture(scope='module')
 def reader(tmp_path_factory, network):
-    """A reader with a copy of the repository, and with a venv that may be added to."""
-    folder = tmp_path_factory.mktemp('lessons') / 'checkout'
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns('.git', 'venv', '__pycache__'))
+    """A reader who begins in a clone of the repository."""
+    if not network:
+        pytest.skip('no network: the lessons need packages of their own')
+    folder = tmp_path_factory.mktemp('lessons') / 'clone'
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns('venv', '__pycache__'))
     reader = Reader(folder, tmp_path_factory.mktemp('scratch'))
-    if network:
-        # Beside the folder, which is copied before every "Break it".
-        reader.run('python3 -m venv ../venv && ln -s ../venv venv'
-                   ' && venv/bin/pip install -q -r requirements.txt')
-    else:
-        (folder / 'venv').symlink_to(sys.prefix)
     reader.done = []
     yield reader
     reader.close()
 
 
-@pytest.mark.parametrize('name, its_blocks', CHAPTERS, ids=NAMES)
-def test_a_lesson_does_what_it_says(reader, network, name, its_blocks):
-    if not network and any('$ venv/bin/pip install' in block.text for block in its_blocks):
-        pytest.skip('no network: this lesson needs packages of its own')
-    assert reader.done == NAMES[:NAMES.index(name)], 'a lesson before this one has failed'
-    for block in its_blocks:
-        reader.follow(block)
-    reader.mind_breaks('')
-    reader.done.append(name)
+def test_the_index_does_what_it_says(reader):
+    clone = reader.folder
+    try:
+        assert reader.read(INDEX) >= 1
+    finally:
+        reader.folder = clone       # page 1 begins here again
 
 
-def test_every_lesson_has_the_same_form():
-    text = LESSONS.read_text()
-    lessons = re.findall(r'^## (\d+\. .*)$', text, re.M)
-    assert [int(lesson.split('.')[0]) for lesson in lessons] == list(range(1, 13))
-    assert re.findall(r'^### (.*)$', text, re.M) == PARTS * 12
-    assert NAMES == ['## How to follow', *(f'## {lesson}' for lesson in lessons)]
-    contents = re.findall(r'^\| \[(.*?)\]\(#(.*?)\)', text, re.M)
-    assert contents == [(lesson, re.sub(r'[^\w -]', '', lesson.lower()).replace(' ', '-'))
-                        for lesson in lessons]
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_a_page_does_what_it_says(reader, page):
+    assert reader.done == NAMES[:NAMES.index(page.name)], 'a page before this one has failed'
+    assert reader.read(page) >= 5
+    assert reader.folder.name != 'clone', 'page 1 must leave the clone: follow.py start 1, and cd'
+    assert follow.differences(follow.number(page), reader.folder) == '', (
+        'the folder of somebody who follows is not what follow.py makes')
+    reader.done.append(page.name)
 
 
-def test_every_link_of_the_lessons_has_an_end():
-    text = LESSONS.read_text()
-    ends = re.findall(r'^\[(\w+)\]: ', text, re.M)
-    assert len(ends) == len(set(ends))
-    assert set(re.findall(r'`\]\[(\w+)\]', text)) == set(ends)
+# Each page has the same form.
+
+def sections(text):
+    """Return the headings "##" of a page, without what its blocks hold."""
+    return re.findall(r'^## (.*)$', re.sub(r'^```.*?^```$', '', text, flags=re.M | re.S), re.M)
+
+
+def counted(number, noun):
+    return f'{number} {noun}' if number == 1 else f'{number} {noun}s'
+
+
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_a_page_has_the_form(page):
+    text = page.read_text()
+    lines = text.splitlines()
+    number = follow.number(page)
+    assert number == PAGES.index(page) + 1
+    assert re.fullmatch(rf'# {number}\. .+', lines[0])
+    assert 150 <= len(lines) <= 350
+    assert sections(text) == PARTS
+    around = ['README.md', *NAMES[max(0, number - 2):number - 1], *NAMES[number:number + 1]]
+    for part in '\n'.join(lines[1:8]), '\n'.join(lines[-8:]):
+        for name in around:
+            assert f']({name})' in part, f'the navigation does not lead to {name}'
+    top = text.partition('\n## ')[0]
+    files, added, removed = follow.numbers(page)
+    assert (f'**Changes:** {counted(files, "file")}, {counted(added, "line")} added, {removed}'
+            ' removed') in top
+    assert re.search(r'^\*\*Time:\*\* about \d+ minutes', top, re.M)
+    assert re.search(r'^\*\*At the end:\*\* \w', top, re.M)
+    its = list(blocks(page))
+    assert any("T='X-Auth-Token: open-sesame'\nU=localhost:8000\n" in block.text
+               for block in its if block.words == 'bash' and not block.headings)
+    assert any(block.words == 'mermaid' for block in its)
+    assert re.search(r'^## Your turn$.*^<details', text, re.M | re.S)
+    for block in its:
+        for line in (block.text + block.output).splitlines():
+            assert len(line) <= 96, f'{block.place}: {line}'
+
+
+@pytest.mark.parametrize('page', [INDEX, *PAGES], ids=['README.md', *NAMES])
+def test_every_link_of_a_page_has_an_end(page):
+    text = page.read_text()
+    prose = re.sub(r'^```.*?^```$', '', text, flags=re.M | re.S)
+    assert not re.search(r'\bline \d+\b|#L\d+', prose)
+    ends = re.findall(r'^\[([^\]]+)\]: +(\S+)', prose, re.M)
+    assert len({name for name, _ in ends}) == len(ends)
+    assert set(re.findall(r'\]\[([^\]]+)\]', prose)) == {name for name, _ in ends}
+    for link in [end for _, end in ends] + re.findall(r'\]\(([^)\s]+)\)', prose):
+        if link.startswith(NOVA):
+            assert re.match(r'(blob|tree|commit)/[0-9a-f]{40}\b', link.removeprefix(NOVA)), link
+        elif not link.startswith(('https://', 'http://', '#')):
+            assert (page.parent / link.partition('#')[0]).exists(), link
+
+
+def test_the_index_names_every_page():
+    assert INDEX.read_text().startswith('# From the toy to Nova\n')
+    assert re.findall(r'\]\((\d\d-[^)]*)\)', INDEX.read_text())[:len(NAMES)] == NAMES
 
 
 # What the lessons have made of the toy.
@@ -80,15 +127,11 @@ def test_every_link_of_the_lessons_has_an_end():
 @pytest.fixture
 def grown(reader, tmp_path):
     """A new reader of what there is after the last lesson, with a database of its own."""
-    if reader.done != NAMES:
+    if not NAMES or reader.done != NAMES:
         pytest.skip('the lessons have not been followed to their end')
-    reader.stop()
     folder = tmp_path / 'checkout'
-    shutil.copytree(reader.folder, folder, ignore=shutil.ignore_patterns('venv'))
+    follow.state('end', folder)
     (folder / 'venv').symlink_to(reader.folder / 'venv')
-    ini = folder / 'configure.ini'
-    ini.write_text(re.sub(rf'(?<![-\w]){reader.port}(?![-\w])', '8000', ini.read_text()))
-    (folder / 'servers.sqlite').unlink(missing_ok=True)
     (tmp_path / 'scratch').mkdir()
     grown = Reader(folder, tmp_path / 'scratch')
     yield grown
@@ -98,8 +141,7 @@ def grown(reader, tmp_path):
 def start(grown, command='venv/bin/python server.py'):
     """Make the table and start a server; return its port."""
     assert grown.run('venv/bin/python database.py') == ''
-    expected = '' if 'gunicorn' in command else 'Listening on http://localhost:8000, until Ctrl-C.'
-    grown.serve(command, expected)
+    grown.serve(command)
     return int(grown.port)
 
 
@@ -189,7 +231,7 @@ def test_the_refusals_after_the_last_lesson(grown):
         if status == 405:
             assert answer_headers['Allow'] == 'GET, POST'
     assert call(port, 'GET', f'{URL}/detail')[1] == before
-    assert 'Traceback' not in grown.log.read_text()
+    assert 'Traceback' not in grown.terminals['server'].log.read_text()
 
 
 # Several processes, one database.
