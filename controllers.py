@@ -113,9 +113,9 @@ def read_name(req):
     It is a form field, or part of JSON: {"name": ...} or {"instance": {"name": ...}}. Nova checks
     what clients send against the JSON schemas in nova/api/openstack/compute/schemas.
     """
+    is_json = req.content_type.strip().lower() == 'application/json'
     try:
         read_body(req)
-        is_json = req.content_type.strip().lower() == 'application/json'
         fields = req.json.get('instance', req.json) if is_json else req.params
         name = fields['name']
     except (KeyError, TypeError, AttributeError):

@@ -57,6 +57,7 @@ VOLATILE = [
     (re.compile(r'\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d'), '<time>'),
     (re.compile(r'\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT'), '<time>'),
     (re.compile(r'\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d([.,]\d+)?'), '<time>'),
+    (re.compile(r'(?<=last=)\d\d:\d\d:\d\d'), '<time>'),
     (re.compile(r'\b10(\.\d+){3}\b'), '<address>'),
     (re.compile(r'Python([/ ])\d[\w.+]*'), r'Python\1<version>'),
     (re.compile(r'0x[0-9a-f]+'), '<address>'),
