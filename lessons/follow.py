@@ -1,8 +1,8 @@
 """Start at any lesson, and check your work at its end.
 
-    python lessons/follow.py start 7 ../lesson-7
-    python lessons/follow.py start end ../grown
-    python lessons/follow.py check 7
+    python3 lessons/follow.py start 7 ../lesson-7
+    python3 lessons/follow.py start end ../grown
+    python3 lessons/follow.py check 7
 
 "start" makes a new folder with the toy as it is at the start of a lesson, or
 after the last one. "check" tells you whether the current folder is what a
