@@ -101,7 +101,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         head = bytearray()
         while len(head) < 65536 and (line := self.rfile.readline(65536)).strip():
             head += line
-        self.requestline = head.decode('latin-1').partition('\r')[0]
+        self.requestline = re.match('[^\r\n]*', head.decode('latin-1'))[0]
         found = len(head) < 65536 and HEAD.fullmatch(head.decode('latin-1'))
         if found:
             environ = self.make_environ(*found.groups())

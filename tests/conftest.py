@@ -20,13 +20,20 @@ def app():
     return load()
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture
+def program(tmp_path):
+    copy_program(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope='session')
 def server(tmp_path_factory):
-    """A server that the tests of a module share."""
+    """A server.py that the tests share. Whatever they send, it must log no traceback."""
     folder = tmp_path_factory.mktemp('program')
     copy_program(folder)
     with serving(folder) as server:
         yield server
+        assert 'Traceback' not in server.log()
 
 
 @pytest.fixture(scope='session')
