@@ -295,6 +295,11 @@ def commit(folder, message):
         if words[0] == 'init':
             (folder / '.git' / 'info').mkdir(exist_ok=True)
             (folder / '.git' / 'info' / 'exclude').write_text(NOT_COMMITTED)
+    # Readers commit their own work, too, and git may not know who they are.
+    if subprocess.run(['git', 'config', 'user.email'], cwd=folder, stdout=subprocess.DEVNULL,
+                      stderr=subprocess.DEVNULL).returncode:
+        git(folder, 'config', 'user.name', 'A reader')
+        git(folder, 'config', 'user.email', 'reader@localhost')
 
 
 def install(folder, names):

@@ -264,3 +264,14 @@ def test_a_new_folder_is_ready_to_run(root, tmp_path, network):
     again = run(sys.executable, script, 'start', '1', 'new')
     assert (again.returncode, again.stdout) == (1, '')
     assert len(again.stderr.splitlines()) == 1
+
+
+def test_a_reader_whom_git_does_not_know_can_commit(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', '/nonexistent')
+    monkeypatch.setenv('GIT_CONFIG_NOSYSTEM', '1')
+    monkeypatch.setenv('GIT_CONFIG_GLOBAL', os.devnull)
+    (tmp_path / 'file').write_text('one\n')
+    follow.commit(tmp_path, 'first')
+    (tmp_path / 'file').write_text('two\n')
+    done = subprocess.run(['git', 'commit', '-qam', 'second'], cwd=tmp_path, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b'')
