@@ -93,7 +93,7 @@ def call(port, method, path, body=None, headers=TOKEN):
     body = body.encode() if isinstance(body, str) else body
     headers = {'Host': f'localhost:{port}', 'Connection': 'close', **headers}
     if body is not None:
-        headers['Content-Length'] = len(body)
+        headers.setdefault('Content-Length', len(body))
     lines = [f'{name}: {value}' for name, value in headers.items()]
     return parse(send(port, encode(f'{method} {path}', *lines, body=body or b'')))
 

@@ -213,7 +213,7 @@ REFUSALS = [
      'application/json'),
     ('POST', URL, 'x' * 5000, FORM, 413, 'overLimit', '4096'),
     ('POST', URL, 'x' * 5000, {}, 413, 'overLimit', '4096'),
-    ('POST', URL, iter([b'{}']), JSON, 411, 'badRequest', 'Content-Length'),
+    ('POST', URL, None, {**JSON, 'Transfer-Encoding': 'chunked'}, 411, 'badRequest', 'Content-Length'),
     ('POST', f'{URL}/42/action', '{}', JSON, 400, 'badRequest', 'one action'),
     ('POST', f'{URL}/42/action', '[]', JSON, 400, 'badRequest', 'object'),
     ('POST', f'{URL}/42/action', '{"a": 1, "b": 2}', JSON, 400, 'badRequest', 'one action'),
