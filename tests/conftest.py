@@ -50,7 +50,7 @@ def network(tmp_path_factory):
 def checkout(tmp_path_factory):
     """A copy of the repository, with a venv: that which runs the tests."""
     folder = tmp_path_factory.mktemp('copy') / 'checkout'
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns('.git', 'venv', '__pycache__'))
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns('.git', 'venv', '__pycache__', 'hello*.py'))
     (folder / 'venv').symlink_to(sys.prefix)
     return folder
 

@@ -37,7 +37,7 @@ def reader(tmp_path_factory, network):
     if not network:
         pytest.skip('no network: the lessons need packages of their own')
     folder = tmp_path_factory.mktemp('lessons') / 'clone'
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns('venv', '__pycache__'))
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns('venv', '__pycache__', 'hello*.py'))
     reader = Reader(folder, tmp_path_factory.mktemp('scratch'))
     reader.done = []
     yield reader
