@@ -102,7 +102,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         while len(head) < 65536 and (line := self.rfile.readline(65536)).strip():
             head += line
         self.requestline = re.match('[^\r\n]*', head.decode('latin-1'))[0]
-        found = len(head) < 65536 and HEAD.fullmatch(head.decode('latin-1'))
+        found = line == b'\r\n' and HEAD.fullmatch(head.decode('latin-1'))     # the whole head
         if found:
             environ = self.make_environ(*found.groups())
             for data in filter(None, call(self.server.app, environ, self.start_response)):

@@ -367,3 +367,14 @@ def test_generated_requests(server):
         before = after
         statuses[answer.status] += 1
     assert set(statuses) == {200, 201, 204, *KEYS}
+
+
+@pytest.mark.parametrize('end', ['', ' \r\n', '\n'])
+def test_a_head_that_is_cut_off_is_not_acted_upon(server, end):
+    before = call(server.port, 'GET', '/instances')
+    with connect(server.port) as connection:
+        connection.sendall(b'POST /instances?name=cut HTTP/1.1\r\nX-Auth-Token: open-sesame\r\n'
+                           + end.encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert parse(read_all(connection)).status == 400
+    assert call(server.port, 'GET', '/instances').content == before.content
