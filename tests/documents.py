@@ -110,7 +110,7 @@ class Terminal:
 class Reader:
     """Follow a document in folder, a copy of the repository, step by step."""
 
-    patience = 3    # seconds to wait for a line in a log
+    patience = 20   # seconds to wait for a line in a log
 
     def __init__(self, folder, scratch):
         self.folder, self.scratch = folder.resolve(), scratch.resolve()
@@ -134,7 +134,7 @@ class Reader:
         path = f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}'
         self.environ = {**os.environ, 'PATH': path, 'CURL_HOME': str(scratch),
                         'PYTHONUNBUFFERED': '1', 'COLUMNS': '80', 'PIP_QUIET': '2',
-                        'PYTHONDONTWRITEBYTECODE': '1'}
+                        'PYTHONDONTWRITEBYTECODE': '1', 'TMPDIR': str(scratch)}
 
     def here(self, text):
         """Turn what the document says into what holds in this run."""
@@ -166,9 +166,9 @@ class Reader:
             self.compare(block.output, self.run(block.text))
         elif block.words == 'bash not run':
             self.not_run.append(block.text.rstrip('\n'))
-        elif re.fullmatch(r'server( 2)?', rest) and first == 'bash':
+        elif re.fullmatch(r'server( \d)?', rest) and first == 'bash':
             self.serve(block.text, block.output, rest)
-        elif re.fullmatch(r'log( 2)?', rest) and first == 'text':
+        elif re.fullmatch(r'log( \d)?', rest) and first == 'text':
             self.compare_log(block.text, rest.replace('log', 'server'))
         elif block.words == 'python run':
             self.compare(block.output, self.script(block.text))
@@ -278,14 +278,17 @@ class Reader:
             self.session = None
 
     def serve(self, script, expected='', name='server'):
-        """Start a server, once the one before has ended, and leave it running."""
+        """Start a server, once the one before has ended, and leave it running.
+
+        The first terminal is for the HTTP server. What runs in the others need not listen.
+        """
         if name not in self.terminals:
             self.terminals[name] = Terminal(self.scratch / name)
         terminal = self.terminals[name]
         script = SETUP.sub('', script) if self.offline else script
         terminal.run(self.here(script), self.folder, self.environ)
         deadline = time.monotonic() + 120
-        while terminal.runs() and not listens(self.port) and not (
+        while name == 'server' and terminal.runs() and not listens(self.port) and not (
                 expected and self.same(expected, terminal.log.read_text())):
             assert time.monotonic() < deadline, f'{script} does not listen'
             time.sleep(0.05)
