@@ -80,7 +80,7 @@ def test_a_page_has_the_form(page):
     number = follow.number(page)
     assert number == PAGES.index(page) + 1
     assert re.fullmatch(rf'# {number}\. .+', lines[0])
-    assert 150 <= len(lines) <= 425
+    assert 150 <= len(lines) <= 350
     assert sections(text) == PARTS
     around = ['README.md', *NAMES[max(0, number - 2):number - 1], *NAMES[number:number + 1]]
     for part in '\n'.join(lines[1:8]), text.rpartition('\n---\n')[2]:
