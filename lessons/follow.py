@@ -5,8 +5,8 @@
     python3 lessons/follow.py check 7
 
 "start" makes a new folder with the toy as it is at the start of a lesson, or
-after the last one. "check" tells you whether the current folder is what a
-lesson ends with and, where it is not, shows what differs.
+at its end, before the real Nova joins it. "check" tells you whether the current
+folder is what a lesson ends with and, where it is not, shows what differs.
 
 Both work out what the toy should look like from the pages themselves: they
 begin with the toy in this repository, and change it as the pages say. The tests
@@ -30,7 +30,7 @@ TOY = ['configure.ini', 'server.py', 'auth.py', 'routers.py', 'controllers.py',
        'requirements.txt', '.gitignore']
 FILES = ['python', 'ini', 'yaml', 'text file']      # blocks that show all or part of a file
 LEFT_OUT = {'venv', 'lessons', '.git', '__pycache__', '.pytest_cache'}
-NOT_COMMITTED = '/venv\n/lessons\n__pycache__/\n*.sqlite\n*.pid\n'
+NOT_COMMITTED = '/venv\n/lessons\n__pycache__/\n*.sqlite\n*.pid\n*.log\n'
 
 Numbers = collections.namedtuple('Numbers', 'files added removed')
 
@@ -190,13 +190,25 @@ def lasting(page):
             yield block
 
 
+def needs(page):
+    """Return the oldest Python for a page that does not work on any, as (3, 11), or None.
+
+    The lessons with the real Nova are of this kind. They come last.
+    """
+    text = page.read_text(encoding='utf-8')
+    found = re.search(r'^\*\*Needs:\*\* Python (\d+)\.(\d+)', text, re.M)
+    return found and (int(found[1]), int(found[2]))
+
+
 def before(lesson, root=ROOT):
-    """Return the pages that come before a lesson: all of them, if that is "end"."""
-    return [page for page in pages(root) if lesson == 'end' or number(page) < int(lesson)]
+    """Return the pages before a lesson or, for "end", all that work on any Python."""
+    if lesson == 'end':
+        return [page for page in pages(root) if not needs(page)]
+    return [page for page in pages(root) if number(page) < int(lesson)]
 
 
 def state(lesson, folder, root=ROOT):
-    """Write to folder the toy as it is before a lesson or, for "end", after the last."""
+    """Write to folder the toy as it is before a lesson or, for "end", when it has grown up."""
     folder = pathlib.Path(folder)
     folder.mkdir(exist_ok=True)
     for name in TOY:
@@ -209,9 +221,9 @@ def state(lesson, folder, root=ROOT):
             (folder / name).unlink(missing_ok=True)
 
 
-def after(lesson, root=ROOT):
-    """Return what names the state after a lesson: the number of the next one, or "end"."""
-    return min((number(page) for page in pages(root) if number(page) > int(lesson)), default='end')
+def after(lesson):
+    """Return what names the state after a lesson: the number of the next one."""
+    return int(lesson) + 1
 
 
 def packages(lesson, root=ROOT):
@@ -231,7 +243,7 @@ def numbers(page, root=ROOT):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder).resolve()
         state(number(page), folder / 'old', root)
-        state(after(number(page), root), folder / 'new', root)
+        state(after(number(page)), folder / 'new', root)
         told = git(folder, 'diff', '--no-index', '--no-ext-diff', '-M', '--numstat', 'old', 'new')
     rows = [row.split('\t') for row in told.stdout.splitlines()]
     return Numbers(len(rows), sum(int(row[0]) for row in rows), sum(int(row[1]) for row in rows))
@@ -244,7 +256,7 @@ def files(folder):
         folders[:] = sorted(set(folders) - LEFT_OUT)
         for name in sorted(set(names) - LEFT_OUT):
             path = pathlib.Path(place, name)
-            if not re.search(r'\.(pid|pyc|sqlite[\w-]*)$', name):
+            if not re.search(r'\.(log|pid|pyc|sqlite[\w-]*)$', name):
                 text = path.read_text(encoding='utf-8', errors='replace')
                 found[path.relative_to(folder).as_posix()] = text
     return found
@@ -259,7 +271,7 @@ def plain(text):
 def differences(lesson, folder, root=ROOT):
     """Return how a folder differs from what a lesson ends with: '' if it does not."""
     with tempfile.TemporaryDirectory() as right:
-        state(after(lesson, root), right, root)
+        state(after(lesson), right, root)
         wanted = files(right)
     there = files(folder)
     parts = []
@@ -323,7 +335,11 @@ def start(lesson, folder, root=ROOT):
     """Make a new folder, ready to begin a lesson in; leave nothing behind if that fails."""
     path = pathlib.Path(folder)
     last = lesson == 'end'
-    when = 'after the last lesson' if last else f'at the start of lesson {lesson}'
+    when = 'at its end' if last else f'at the start of lesson {lesson}'
+    python = not last and needs(next(p for p in pages(root) if number(p) == int(lesson)))
+    if python and sys.version_info < python:
+        sys.exit(f'Lesson {lesson} needs Python {python[0]}.{python[1]} or newer, and this is'
+                 f' {sys.version_info[0]}.{sys.version_info[1]}. Start it with another python3.')
     if not shutil.which('git'):
         sys.exit('The lessons need git, and it is not installed here. Install it, then try again.')
     if os.path.lexists(path):

@@ -127,6 +127,20 @@ def test_the_states(root, tmp_path):
     assert not (tmp_path / '2' / 'answer').exists()
 
 
+def test_a_page_that_needs_another_python(root, tmp_path, installed):
+    (root / 'lessons' / '03-three.md').write_text(
+        '# 3. Three\n\n**Needs:** Python 99.1 or newer\n\nNew file `three.py`:\n\n'
+        '```python\npass\n```\n\n```bash\nvenv/bin/pip install -q future\n```\n')
+    assert [follow.needs(page) for page in follow.pages(root)] == [None, None, (99, 1)]
+    assert follow.packages('end', root) == ['six>=1', 'attrs']
+    follow.state('end', tmp_path / 'end', root)
+    assert not (tmp_path / 'end' / 'three.py').exists()
+    assert follow.differences(3, tmp_path / 'end', root) == 'three.py is missing.\n'
+    assert 'Lesson 3 needs Python 99.1 or newer, and this is' in refusal(
+        'start', '3', str(tmp_path / 'new'), root=root)
+    assert not (tmp_path / 'new').exists() and installed == []
+
+
 def test_the_packages(root):
     assert follow.packages(2, root) == []
     assert follow.packages('end', root) == ['six>=1', 'attrs']
@@ -182,7 +196,7 @@ def test_start_for_somebody_whom_git_does_not_know(root, tmp_path, monkeypatch, 
     def git(*words):
         return subprocess.check_output(['git', *words], cwd=new, text=True)
     assert git('status', '--porcelain') == ''
-    assert git('log', '--format=%s') == 'The toy as it is after the last lesson\n'
+    assert git('log', '--format=%s') == 'The toy as it is at its end\n'
     assert set(git('ls-files').split()) == set(follow.files(new))
 
 
