@@ -124,6 +124,13 @@ def test_the_index_names_every_page():
     assert re.findall(r'\]\((\d\d-[^)]*)\)', INDEX.read_text())[:len(NAMES)] == NAMES
 
 
+def test_the_readme_promises_what_a_page_shows():
+    promise = next(block.text for block in blocks(ROOT / 'README.md')
+                   if block.words == 'text picture' and 'nova/' in block.text)
+    shown = ''.join(block.text for page in PAGES if follow.needs(page) for block in blocks(page))
+    assert set(promise.splitlines()) <= set(shown.splitlines())
+
+
 def test_the_last_pages_are_found():
     for page in OTHERS:
         assert f']({page.name})' in INDEX.read_text() and f']({page.name})' in PAGES[-1].read_text()
