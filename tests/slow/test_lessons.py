@@ -437,6 +437,18 @@ def test_four_workers_agree(database):
     assert [server['id'] for server in call(port, 'GET', URL)[1]['servers']] == after
 
 
+def test_one_of_many_is_in_time_under_four_workers(database):
+    port = start(database, FOUR_WORKERS)
+    server = call(port, 'POST', URL, server_of('web'), JSON)[1]['server']
+    path = f'{URL}/{server["id"]}'
+    in_the_end(port, path, 'ACTIVE')
+    for action in ['pause', 'unpause', 'os-stop', 'os-start']:
+        with concurrent.futures.ThreadPoolExecutor(10) as pool:
+            answers = list(pool.map(lambda _: call(
+                port, 'POST', f'{path}/action', f'{{"{action}": null}}', JSON)[0], range(10)))
+        assert sorted(answers) == [202] + 9 * [409]
+
+
 def test_a_broken_chunk_is_refused_under_gunicorn(grown):
     port = start(grown, FOUR_WORKERS)
     answer = send(port, f'POST {URL} HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: open-sesame\r\n'
