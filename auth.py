@@ -1,22 +1,23 @@
-"""The filter: the first stop inside the pipeline, where a request must show its token.
+"""The filter: it lets a request pass only if the request carries the token.
 
-A filter is a WSGI app that holds another WSGI app. It looks at each request, and either answers
-it or passes it on to the app that it holds.
+A filter is a WSGI app that holds another WSGI app. PasteDeploy puts this one in front of the
+app, as configure.ini says, and the HTTP server calls it with each request.
 
-Nova uses two filters here. The first, authtoken from keystonemiddleware, asks Keystone, OpenStack's
-identity service, about the token; the second, NovaKeystoneContext in nova/api/auth.py, turns what
-Keystone said into an object, the context of the request.
+Nova has two filters here. authtoken, from keystonemiddleware, asks Keystone about the token;
+NovaKeystoneContext, in nova/api/auth.py, makes a request context of what Keystone says.
 """
 import hmac
 import logging
 
-from controllers import fault, wsgify
+from webob.dec import wsgify
+
+from controllers import fault
 
 LOG = logging.getLogger(__name__)
 
 
 def filter_factory(global_conf, token):
-    """Return the function that puts the filter in front of an app.
+    """Return a function that puts the filter in front of an app.
 
     configure.ini says
 
@@ -24,13 +25,13 @@ def filter_factory(global_conf, token):
         paste.filter_factory = auth:filter_factory
         token = open-sesame
 
-    and PasteDeploy turns that into two calls, which end in Auth(app, 'open-sesame'):
+    and PasteDeploy turns that into two calls, the second one with the app that comes next:
 
         auth_filter = filter_factory(global_conf, token='open-sesame')
-        auth_filter(app)        # app is whatever comes next in the pipeline
+        auth_filter(app)
 
-    global_conf is a dict of what all sections share: the keys of [DEFAULT], and where the file is.
-    It raises ValueError if the token is empty, or contains anything that a token must not contain.
+    global_conf is a dict of what all sections share. Raises ValueError for a token that no
+    header could carry, or that misunderstands the ini format: with quotes, or a comment.
     """
     if not token or not token.isascii() or any(letter in token for letter in '\'" #;'):
         raise ValueError('the token must be non-empty ASCII, without quotes, spaces, # or ;')
@@ -44,26 +45,31 @@ class Auth:
     """Pass a request on to the app only if it carries the token."""
 
     def __init__(self, app, token):
-        self.app, self.token = app, token
+        self.app = app
+        self.token = token
 
     @wsgify
     def __call__(self, req):
-        """Return a refusal, or else the app that is next to see the request.
+        """Return a fault, or else the next app.
 
-        The server calls this with (environ, start_response). @wsgify makes a request object from
-        the environ, and then calls what this returns, as the next WSGI app, with the same two
-        arguments. A refusal is a WSGI app, too.
+        The HTTP server calls this with (environ, start_response). @wsgify makes req of the
+        environ, and calls what this method returns, which is a WSGI app in both cases.
         """
-        return self.process_request(req) or self.app
+        refusal = self.process_request(req)
+        if refusal is not None:
+            return refusal
+        return self.app
 
     def process_request(self, req):
-        """Return None to let the request pass, or a 403 fault to stop it. Nova answers 401.
+        """Return None to let the request pass, or a 403 fault.
 
-        __call__ calls this, as the class Middleware in nova/api/wsgi.py does.
+        Nova's authtoken responds with 401. Middleware in nova/api/wsgi.py has a method of this
+        name, for all of Nova's own filters.
         """
-        sent = req.environ.get('HTTP_X_AUTH_TOKEN', '')     # X-Auth-Token, as WSGI spells it
-        # compare_digest takes as long over a nearly right token as over any other wrong one, so
-        # nobody can guess it letter by letter. It gets bytes: a str would have to be ASCII.
+        sent = req.headers.get('X-Auth-Token', '')
+        # compare_digest takes equally long for every wrong token of one length, so that no
+        # client can guess the token letter by letter. A str would have to be ASCII; bytes may
+        # hold anything.
         if hmac.compare_digest(sent.encode(), self.token.encode()):
             LOG.debug('the token is right, passing the request on')
             return None

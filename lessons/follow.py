@@ -1,21 +1,27 @@
-"""Start at any lesson, and check your work at its end.
+"""Start at any page, do what its blocks say, check your work, and read Nova's own code.
 
-    python3 lessons/follow.py start 7 ../lesson-7
-    python3 lessons/follow.py start end ../grown
-    python3 lessons/follow.py check 7
+    python3 lessons/follow.py start 10 ../page-10
+    python3 lessons/follow.py start 10 ../page-10 --port 8001
+    python3 lessons/follow.py start end ../toy
 
-"start" makes a new folder with the toy as it is at the start of a lesson, or
-at its end, before the real Nova joins it. "check" tells you whether the current
-folder is what a lesson ends with and, where it is not, shows what differs.
+In the folder that "start" has made:
 
-Both work out what the toy should look like from the pages themselves: they
-begin with the toy in this repository, and change it as the pages say. The tests
-use the same functions, so a block on a page means one thing only.
+    python3 lessons/follow.py apply
+    python3 lessons/follow.py apply NAME
+    python3 lessons/follow.py apply NAME -R
+    python3 lessons/follow.py check
+    python3 lessons/follow.py check --turn
+    python3 lessons/follow.py nova nova/api/openstack/wsgi.py Resource.dispatch
+    python3 lessons/follow.py next
+
+What the toy looks like on a page is worked out from the pages: the tool begins with the toy in
+this repository and changes it as the pages before say. pages.py reads the pages, states.py makes
+the changes.
 """
 import argparse
-import collections
-import dataclasses
+import ast
 import difflib
+import json
 import os
 import pathlib
 import re
@@ -24,242 +30,317 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
+import zipfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-TOY = ['configure.ini', 'server.py', 'auth.py', 'routers.py', 'controllers.py',
-       'requirements.txt', '.gitignore']
-FILES = ['python', 'ini', 'yaml', 'text file']      # blocks that show all or part of a file
-LEFT_OUT = {'venv', 'lessons', '.git', '__pycache__', '.pytest_cache'}
-NOT_COMMITTED = '/venv\n/lessons\n__pycache__/\n*.sqlite\n*.pid\n*.log\n'
+import pages
+import states
+from pages import ROOT, PageError
 
-Numbers = collections.namedtuple('Numbers', 'files added removed')
-
-
-class PageError(AssertionError):
-    """A page asks for something that cannot be done."""
-
-
-@dataclasses.dataclass
-class Block:
-    """A fenced block of a page."""
-
-    words: str              # what follows the opening fence: "bash server", say
-    text: str
-    before: str = ''        # the paragraph in front of it
-    headings: tuple = ()    # the headings that it stands under, from "##" down
-    answer: int = 0         # the number of the <details> that it is part of
-    place: str = 'a page'   # the page and the line, for messages
-    output: str = ''        # the "text" block that follows, if this one is to be run
-
-    @property
-    def scopes(self):
-        """Name the parts of the page, outer ones first, whose changes will be undone."""
-        scopes = []
-        if any('Break it' in heading for heading in self.headings):
-            scopes.append(('break', self.headings))
-        if 'Your turn' in self.headings:
-            scopes.append(('turn', self.headings[:1]))
-        if self.answer:
-            scopes.append(('answer', self.answer))
-        return scopes
+CACHE = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache', 'toy-nova-api')
+# The beginning of a path tells the package that has the file.
+RELEASES = {
+    'nova': ('nova', '34.0.0'),
+    'etc': ('nova', '34.0.0'),
+    'keystoneauth1': ('keystoneauth1', '5.18.1'),
+    'keystonemiddleware': ('keystonemiddleware', '13.0.1'),
+    'openstack': ('openstacksdk', '4.22.0'),
+    'oslo_context': ('oslo.context', '6.5.0'),
+    'oslo_db': ('oslo.db', '18.1.1'),
+    'oslo_messaging': ('oslo.messaging', '18.3.1'),
+    'oslo_middleware': ('oslo.middleware', '8.2.0'),
+    'oslo_policy': ('oslo.policy', '6.0.1'),
+    'paste': ('PasteDeploy', '3.1.0'),
+    'routes': ('Routes', '2.5.1'),
+    'webob': ('WebOb', '1.8.11'),
+}
+FIND_PACKAGES = '''
+import importlib.metadata, re, sys
+for name in sys.argv[1:]:
+    importlib.metadata.version(re.match(r"[\\w.-]+", name)[0])
+'''
 
 
-def pages(root=ROOT):
-    """Return the paths of all pages, in order."""
-    return sorted(pathlib.Path(root, 'lessons').glob('[0-9][0-9]-*.md'))
+def step(text):
+    """Tell the reader something."""
+    print(text, flush=True)
 
 
-def number(page):
-    """Return the number of the lesson that a page holds."""
-    return int(page.name[:2])
+# start
+
+def start(options, root=ROOT):
+    """Make a new folder, ready to begin a page in; leave nothing behind if that fails."""
+    place = place_named(options.page, root)
+    folder = pathlib.Path(options.folder)
+    check_before_start(place, folder, options, root)
+    try:
+        folder.mkdir()
+    except OSError as error:
+        sys.exit(f'{folder} cannot be made: {error.strerror}.')
+    try:
+        step('Writing the toy, with a first git commit.')
+        states.make_folder(place, folder, root, options.port)
+        page = page_at(place, root)
+        states.set_page(folder, page.stem if page else 'end')
+        make_venv(folder)
+        install(folder, ['-r', 'requirements.txt', *pages.packages(place, root)])
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    step(f'\n{code_so_far(folder)}')
+    step(how_to_begin(options.folder, folder))
+    step(f'\nThen read lessons/{page.name if page else "README.md"}.')
 
 
-def blocks(path):
-    """Yield the blocks of a page, each with the output that is shown for it."""
-    runs = None             # the block before this one, if it can have an output
-    for block in fenced(path):
-        if block.words == 'text' and runs and runs.headings == block.headings and (
-                runs.answer == block.answer):
-            runs.output = block.text
-            yield runs
-            runs = None
-            continue
-        if runs:
-            yield runs
-        runs = block if block.words.split()[:1] == ['bash'] or block.words == 'python run' else None
-        if not runs:
-            yield block
-    if runs:
-        yield runs
+def place_named(word, root):
+    """Return the number of the page that a reader names, or "end"."""
+    known = [pages.number(page) for page in pages.pages(root)]
+    if word == 'end' or word.isascii() and word.isdigit() and int(word) in known:
+        return word if word == 'end' else int(word)
+    there = ', '.join(map(str, known)) or 'no pages'
+    sys.exit(f'There is no page "{word}". There are {there}, and "end".')
 
 
-def fenced(path):
-    """Yield what stands between fences, one Block for each pair."""
-    before = previous = ''
-    headings, answers, answer, opened = (), 0, 0, None
-    for line_number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
-        place = f'{path.name}, line {line_number}'
-        if opened and line == '```':
-            yield opened
-            opened, before = None, ''
-        elif opened:
-            opened.text += line + '\n'
-        elif line.startswith('```'):
-            opened = Block(line[3:], '', before, headings, answer, place)
-        elif line.lstrip().startswith('```'):
-            raise PageError(f'{place}: a fence must begin at the left margin')
-        elif found := re.match(r'(#+) (.*)', line):
-            headings = headings[:max(0, len(found[1]) - 2)] + (found[2],) * (found[1] != '#')
-        else:
-            if line.startswith('<details'):
-                answers += 1
-                answer = answers
-            elif line.startswith('</details>'):
-                answer = 0
-            before = f'{before} {line}' if previous else line or before
-        previous = '' if line.startswith(('```', '#')) else line
-    if opened:
-        raise PageError(f'{opened.place}: this block is never closed')
+def page_at(place, root):
+    """Return the page of a number, or None for the end."""
+    return next((page for page in pages.pages(root) if pages.number(page) == place), None)
 
 
-def change(block, folder):
-    """Change the files in folder as a block says; return whether it says anything of the kind."""
-    folder = pathlib.Path(folder)
-    if block.words == 'diff':
-        done = git(folder, 'apply', '-', text=block.text)
-        if done.returncode:
-            raise PageError(f'{block.place}: the diff does not apply: {done.stdout.strip()}')
-        return True
-    if block.words == 'bash':
-        return change_by_commands(block, folder)
-    found = re.findall(r'(New file|Sections of) `([^`]+)`', block.before)
-    if block.words not in FILES or not found:
-        return False
-    kind, name = found[-1]
-    path = folder / name
-    if kind == 'New file':
-        if path.exists() or not path.parent.is_dir():
-            reason = 'is not new' if path.exists() else 'has no folder to be in: "mkdir" comes first'
-            raise PageError(f'{block.place}: {name} {reason}')
-        path.write_text(block.text, encoding='utf-8')
+def check_before_start(place, folder, options, root):
+    """Stop if something is missing, or in the way."""
+    if not 0 < options.port < 65536:
+        sys.exit(f'{options.port} is no port: choose a number from 1 to 65535.')
+    page = page_at(place, root)
+    needed = page and pages.python_needed(page)
+    if needed and sys.version_info < needed:
+        sys.exit(f'Page {place} needs Python {needed[0]}.{needed[1]} or newer, and this is'
+                 f' {sys.version_info[0]}.{sys.version_info[1]}. Start it with another python3.')
+    if not shutil.which('git'):
+        sys.exit('The lessons need git, and it is not installed here. Install it, then try again.')
+    if os.path.lexists(folder):
+        sys.exit(f'{folder} exists already, and is left as it is. Choose the name of a new folder.')
+
+
+def make_venv(folder):
+    """Make the virtual environment of a folder."""
+    step('Making a virtual environment.')
+    if run_quietly([sys.executable, '-m', 'venv', 'venv'], folder).returncode:
+        sys.exit('The virtual environment could not be made. On Debian and Ubuntu, install what is'
+                 ' missing with "sudo apt install python3-venv", then start again.')
+
+
+def install(folder, names):
+    """Install packages in the virtual environment of a folder."""
+    step(f'Installing {" ".join(names).removeprefix("-r ")}. This may take a minute.')
+    done = run_quietly(['venv/bin/python', '-m', 'pip', 'install', '-q', *names], folder)
+    if done.returncode:
+        sys.exit(f'The packages could not be installed: {reason_of(done)}')
+
+
+def run_quietly(words, folder=None):
+    """Run a program, and keep what it prints."""
+    return subprocess.run(words, cwd=folder, text=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def reason_of(done):
+    """Return the line in which pip says why it has failed."""
+    lines = done.stdout.strip().splitlines() or ['pip has not said why']
+    return next((line for line in lines if line.startswith('ERROR:')), lines[-1])
+
+
+def code_so_far(folder):
+    """Return what each module says of itself in the first line of its docstring."""
+    lines = ['The code so far:', '']
+    names = sorted(states.files(folder), key=lambda name: ('/' in name, name))
+    modules = [name for name in names if name.endswith('.py')]
+    width = max(map(len, modules), default=0) + 2
+    for name in modules:
+        about = docstring_of(folder / name)
+        if about or not name.endswith('__init__.py'):
+            line = textwrap.fill(f'{name:{width}}{about}', 96, subsequent_indent=width * ' ')
+            lines.append(line.rstrip())
+    return '\n'.join(lines)
+
+
+def docstring_of(path):
+    """Return the first line of the docstring of a module."""
+    try:
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8')))
+    except (SyntaxError, ValueError):
+        return '(not Python at the moment)'
+    return (docstring or '').partition('\n')[0]
+
+
+def how_to_begin(name, folder):
+    """Return what to type in the two terminals."""
+    return f"""
+{name} is ready. In the first terminal, for the server:
+
+cd {shlex.quote(name)}
+venv/bin/python server.py
+
+In the second terminal, for everything else:
+
+cd {shlex.quote(name)}
+T='X-Auth-Token: open-sesame'
+U=localhost:{states.port_of(folder)}"""
+
+
+# The folder that the reader is in
+
+def own_folder():
+    """Return the current folder, if it is one that "start" has made."""
+    folder = pathlib.Path.cwd()
+    if not (folder / '.git' / 'page').is_file() or not (folder / 'configure.ini').is_file():
+        sys.exit('Run this in a folder that "start" has made.')
+    return folder
+
+
+def current_page(folder, root):
+    """Return the page that a folder is at."""
+    name = (folder / '.git' / 'page').read_text(encoding='utf-8').strip()
+    page = pathlib.Path(root, 'lessons', f'{name}.md')
+    if name == 'end':
+        sys.exit('This folder is at the end, after the last page.')
+    if not page.is_file():
+        sys.exit(f'This folder is at the page lessons/{name}.md, and there is no such page.')
+    return page
+
+
+# next
+
+def turn_page(options, root=ROOT):
+    """Go on to the next page in the same folder."""
+    folder = own_folder()
+    page = current_page(folder, root)
+    following = [other for other in pages.pages(root) if other > page]
+    if not following:
+        sys.exit(f'lessons/{page.name} is the last page.')
+    told = run_quietly(['git', 'status', '--porcelain'], folder)
+    if told.returncode:
+        sys.exit(f'git failed: {told.stdout.strip().splitlines()[-1]}')
+    if told.stdout:
+        sys.exit('You have changes that are not committed: commit them first, or put them aside'
+                 ' with "git stash -u".')
+    needed = pages.packages(pages.number(following[0]), root)
+    if needed and run_quietly(['venv/bin/python', '-c', FIND_PACKAGES, *needed],
+                              folder).returncode:
+        install(folder, needed)
+    states.set_page(folder, following[0].stem)
+    step(f'{code_so_far(folder)}\n\nNow read lessons/{following[0].name}.')
+
+
+# apply
+
+def apply(options, root=ROOT):
+    """Do in the reader's folder what a block of the page says, or take it back."""
+    folder = own_folder()
+    page = current_page(folder, root)
+    known = pages.named(page)
+    if options.name is None:
+        list_names(page, known)
+    elif options.name not in known:
+        there = f'has {", ".join(known)}' if known else 'has nothing to apply'
+        sys.exit(f'There is no block "{options.name}": page {pages.number(page)} {there}.')
+    elif options.back:
+        tell_changes(states.take_back(folder, options.name))
     else:
-        if not path.exists() or not block.text.startswith('['):
-            reason = ('this block must begin with "[section]"' if path.exists()
-                      else f'there is no {name}')
-            raise PageError(f'{block.place}: {reason}')
-        ini = path.read_text(encoding='utf-8')
-        path.write_text(replace_sections(ini, block.text), encoding='utf-8')
-    return True
+        changed = states.changes(known[options.name], folder, states.port_of(folder))
+        if not changed:
+            sys.exit(f'"{options.name}" has been applied already: it would change nothing.')
+        states.write(folder, {name: new for name, (old, new) in changed.items()})
+        states.keep_undo(folder, options.name, changed)
+        tell_changes(changed)
 
 
-def change_by_commands(block, folder):
-    """Do what the lines "git mv" and "mkdir" of a bash block do to the files."""
-    changed = False
-    for line in block.text.splitlines():
-        words = shlex.split(line) if line.startswith(('git mv ', 'mkdir ')) else []
-        try:
-            if words[:2] == ['git', 'mv']:
-                _, _, old, new = words
-                shutil.move(folder / old, folder / new)
-            elif words:
-                for name in words[1:]:
-                    if name != '-p':
-                        (folder / name).mkdir(parents='-p' in words, exist_ok='-p' in words)
-        except (OSError, ValueError) as error:
-            raise PageError(f'{block.place}: {line}: {error}') from error
-        changed = changed or bool(words)
-    return changed
+def list_names(page, known):
+    """Print the names of what can be applied, and what each does."""
+    if not known:
+        step(f'Page {pages.number(page)} has nothing to apply.')
+    width = max(map(len, known), default=0) + 2
+    for name, its in known.items():
+        step(f'{name:{width}}{"; ".join(about(its))}'[:96].rstrip())
 
 
-def replace_sections(ini, sections):
-    """Put each [section] of a text in the place of its namesake, or at the end."""
-    for section in re.split(r'\n+(?=\[)', sections.rstrip('\n')):
-        name = re.escape(section.partition('\n')[0])
-        old = re.compile(rf'^{name}\n(?:[^\[#\n].*(?:\n|\Z))*', re.M)
-        if old.search(ini):
-            ini = old.sub(lambda found: section + '\n', ini, count=1)
+def about(blocks):
+    """Return what blocks do, in a few words each."""
+    for block in blocks:
+        ask = block.asks
+        if ask and ask.symbol:
+            yield f'{ask.file}, {ask.what} {ask.symbol}'
+        elif ask:
+            yield f'{ask.what} {ask.file}'
         else:
-            ini = f'{ini}\n{section}\n'
-    return ini
+            yield 'a diff' if block.words == 'diff' else 'moves files'
 
 
-def lasting(page):
-    """Yield the blocks of a page whose changes are there to stay."""
-    for block in blocks(page):
-        if not block.scopes:
-            yield block
+def tell_changes(changed):
+    """Print which files have changed."""
+    step(textwrap.fill(f'Changed: {", ".join(sorted(changed))}', 96, break_on_hyphens=False))
 
 
-def needs(page):
-    """Return the oldest Python for a page that does not work on any, as (3, 11), or None.
+# check
 
-    The lessons with the real Nova are of this kind. They come last.
-    """
-    text = page.read_text(encoding='utf-8')
-    found = re.search(r'^\*\*Needs:\*\* Python (\d+)\.(\d+)', text, re.M)
-    return found and (int(found[1]), int(found[2]))
-
-
-def before(lesson, root=ROOT):
-    """Return the pages before a lesson or, for "end", all that work on any Python."""
-    if lesson == 'end':
-        return [page for page in pages(root) if not needs(page)]
-    return [page for page in pages(root) if number(page) < int(lesson)]
-
-
-def state(lesson, folder, root=ROOT):
-    """Write to folder the toy as it is before a lesson or, for "end", when it has grown up."""
-    folder = pathlib.Path(folder)
-    folder.mkdir(exist_ok=True)
-    for name in TOY:
-        shutil.copy(pathlib.Path(root, name), folder / name)
-    for page in before(lesson, root):
-        for block in lasting(page):
-            change(block, folder)
-        prose = ' '.join(page.read_text(encoding='utf-8').split())
-        for name in re.findall(r'Nothing uses `([^`]+)` any more', prose):
-            (folder / name).unlink(missing_ok=True)
+def check(options, root=ROOT):
+    """Run the examples of the page on the reader's code; return the exit status."""
+    folder = own_folder()
+    page = current_page(folder, root)
+    wanted = pages.examples(page, 'turn' if options.turn else 'example')
+    what = 'examples of "Your turn"' if options.turn else 'examples'
+    if not wanted:
+        sys.exit(f'Page {pages.number(page)} has no {what}.')
+    of_page = '' if options.turn else f' of page {pages.number(page)}'
+    step(f'The {what}{of_page}, with your code:\n')
+    if run_examples(wanted, folder):
+        return 1
+    step(f'\nAll {what} hold.')
+    found = '' if options.turn else differences(page, folder)
+    if found:
+        step('\nFor your information, this is how your files differ from the page\'s own solution.'
+             ' Lines with\n"-" are yours, those with "+" are the page\'s, and all of yours may'
+             f' stay.\n\n{found}'.rstrip())
+    return 0
 
 
-def after(lesson):
-    """Return what names the state after a lesson: the number of the next one."""
-    return int(lesson) + 1
+def run_examples(wanted, folder):
+    """Run examples with the Python of the reader's folder; return the exit status."""
+    script = pathlib.Path(__file__).with_name('examples.py')
+    port = states.port_of(folder)
+    told = json.dumps([[pages.heading_of(block), states.with_port(block.text, port)]
+                       for block in wanted])
+    words = ['venv/bin/python', '-B', script]
+    try:
+        return subprocess.run(words, cwd=folder, timeout=60, input=told, text=True).returncode
+    except FileNotFoundError:
+        sys.exit('There is no venv/bin/python here.')
+    except subprocess.TimeoutExpired:
+        sys.exit('An example runs for more than a minute. Is there an endless loop?')
 
 
-def packages(lesson, root=ROOT):
-    """Return the packages that the pages before a lesson install."""
-    names = []
-    for page in before(lesson, root):
-        for block in lasting(page):
-            lines = block.text.replace('\\\n', ' ').splitlines() if block.words == 'bash' else []
-            for line in lines:
-                if line.startswith('venv/bin/pip install -q ') and ' -r ' not in line:
-                    names += shlex.split(line, comments=True)[3:]
-    return list(dict.fromkeys(names))
+def differences(page, folder):
+    """Return how the files that the page changes differ from its own solution, as a diff."""
+    with tempfile.TemporaryDirectory() as right:
+        right = pathlib.Path(right).resolve()
+        states.make(pages.number(page), right, page.parent.parent)
+        before = states.files(right)
+        states.follow_page(page, right)
+        after = states.files(right)
+    return compare({name: after[name] for name in after if after[name] != before.get(name)}, folder)
 
 
-def numbers(page, root=ROOT):
-    """Return how many files a page changes, and how many lines it adds and removes."""
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder).resolve()
-        state(number(page), folder / 'old', root)
-        state(after(number(page)), folder / 'new', root)
-        told = git(folder, 'diff', '--no-index', '--no-ext-diff', '-M', '--numstat', 'old', 'new')
-    rows = [row.split('\t') for row in told.stdout.splitlines()]
-    return Numbers(len(rows), sum(int(row[0]) for row in rows), sum(int(row[1]) for row in rows))
-
-
-def files(folder):
-    """Return {name: text} for all files of a folder that people write themselves."""
-    found = {}
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(set(folders) - LEFT_OUT)
-        for name in sorted(set(names) - LEFT_OUT):
-            path = pathlib.Path(place, name)
-            if not re.search(r'\.(log|pid|pyc|sqlite[\w-]*)$', name):
-                text = path.read_text(encoding='utf-8', errors='replace')
-                found[path.relative_to(folder).as_posix()] = text
-    return found
+def compare(wanted, folder):
+    """Return how a folder differs from files that are {name: text}, as a diff."""
+    there = states.files(folder)
+    parts = []
+    for name, text in sorted(wanted.items()):
+        if name not in there:
+            parts.append(f'{name} is missing.\n')
+        else:
+            parts.extend(difflib.unified_diff(
+                plain(there[name]).splitlines(True), plain(text).splitlines(True),
+                f'{name} (yours)', f'{name} (of the page)'))
+    return ''.join(parts)
 
 
 def plain(text):
@@ -268,155 +349,148 @@ def plain(text):
     return re.sub(r'^port *= *\d+ *$', 'port = 8000', text, flags=re.M).rstrip() + '\n'
 
 
-def differences(lesson, folder, root=ROOT):
-    """Return how a folder differs from what a lesson ends with: '' if it does not."""
-    with tempfile.TemporaryDirectory() as right:
-        state(after(lesson), right, root)
-        wanted = files(right)
-    there = files(folder)
-    parts = []
-    for name, text in sorted(wanted.items()):
-        if name not in there:
-            parts.append(f'{name} is missing.\n')
-        else:
-            parts.extend(difflib.unified_diff(
-                plain(there[name]).splitlines(True), plain(text).splitlines(True),
-                f'{name} (yours)', f'{name} (at the end of lesson {lesson})'))
-    return ''.join(parts)
+# nova
+
+def nova(options, root=ROOT):
+    """Print what a file of a released package defines."""
+    source = released(options.file)
+    show = show_sections if options.file.endswith(('.ini', '.conf')) else show_symbols
+    show(options.file, source, options.symbol)
 
 
-def git(folder, *words, text=''):
-    """Run git without anybody's settings, and never in a repository around the folder."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith('GIT_')}
-    env.update(GIT_CONFIG_NOSYSTEM='1', GIT_CONFIG_GLOBAL=os.devnull, LC_ALL='C',
-               GIT_CEILING_DIRECTORIES=os.path.dirname(os.path.realpath(folder)))
-    settings = ['user.name=The lessons', 'user.email=lessons@localhost', 'commit.gpgsign=false',
-                f'core.excludesFile={os.devnull}']
-    options = [word for setting in settings for word in ('-c', setting)]
-    return subprocess.run(['git', *options, *words], cwd=folder, env=env, input=text, text=True,
-                          encoding='utf-8', stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def released(path):
+    """Return the text of a file in a released package."""
+    if path.partition('/')[0] not in RELEASES:
+        sys.exit(f'{path} is in no package that is known here. Known are {", ".join(RELEASES)}.')
+    name, version = RELEASES[path.partition('/')[0]]
+    with zipfile.ZipFile(wheel_of(name, version)) as wheel:
+        inside = [other for other in wheel.namelist()
+                  if other == path or other.endswith(f'.data/data/{path}')]
+        if not inside or path.endswith('/'):
+            sys.exit(f'{name} {version} has no file {path}.')
+        return wheel.read(inside[0]).decode('utf-8', errors='replace')
 
 
-def commit(folder, message):
-    """Make a repository of a folder, with all its files in the first commit."""
-    for words in (['init', '-q', '-b', 'main', '--template='], ['add', '-A'],
-                  ['commit', '-q', '--no-verify', '-m', message]):
-        done = git(folder, *words)
-        if done.returncode:
-            sys.exit(f'"git {words[0]}" failed: {done.stdout.strip()}')
-        if words[0] == 'init':
-            (folder / '.git' / 'info').mkdir(exist_ok=True)
-            (folder / '.git' / 'info' / 'exclude').write_text(NOT_COMMITTED)
-    # Readers commit their own work, too, and git may not know who they are.
-    if subprocess.run(['git', 'config', 'user.email'], cwd=folder, stdout=subprocess.DEVNULL,
-                      stderr=subprocess.DEVNULL).returncode:
-        git(folder, 'config', 'user.name', 'A reader')
-        git(folder, 'config', 'user.email', 'reader@localhost')
+def wheel_of(name, version):
+    """Return the path of a released package, downloaded if it is not there yet."""
+    found = downloaded(name, version)
+    if not found:
+        print(f'Downloading {name} {version}, once, to read it. Nothing is installed.',
+              file=sys.stderr, flush=True)
+        python = 'venv/bin/python' if os.path.exists('venv/bin/python') else sys.executable
+        done = run_quietly([
+            python, '-m', 'pip', 'download', '-q', '--no-deps', '--only-binary', ':all:',
+            '--ignore-requires-python', f'{name}=={version}', '-d', str(CACHE.expanduser())])
+        found = downloaded(name, version)
+        if done.returncode or not found:
+            sys.exit(f'{name} {version} could not be downloaded: {reason_of(done)}')
+    return found
 
 
-def install(folder, names):
-    """Make the virtual environment of a folder, and install what the toy needs by then."""
-    step('Making a virtual environment in venv.')
-    if subprocess.run([sys.executable, '-m', 'venv', 'venv'], cwd=folder).returncode:
-        sys.exit('The virtual environment could not be made. On Debian and Ubuntu, install what is'
-                 ' missing with "sudo apt install python3-venv", then start again.')
-    step(f'Installing {" ".join(["requirements.txt", *names])}. This may take a minute.')
-    pip = ['venv/bin/pip', 'install', '-q', '-r', 'requirements.txt', *names]
-    if subprocess.run(pip, cwd=folder).returncode:
-        sys.exit('pip could not install the packages; its own message is above. Check that this'
-                 ' machine can reach PyPI, then start again.')
+def downloaded(name, version):
+    """Return the path of a released package, or None."""
+    for path in CACHE.expanduser().glob('*.whl'):
+        its_name, its_version = path.name.split('-')[:2]
+        if (plain_name(its_name), its_version) == (plain_name(name), version):
+            return path
+    return None
 
 
-def step(text):
-    print(text, flush=True)
+def plain_name(name):
+    """Return the name of a package as the names of wheels have it."""
+    return re.sub(r'[-_.]+', '_', name).lower()
 
 
-def start(lesson, folder, root=ROOT):
-    """Make a new folder, ready to begin a lesson in; leave nothing behind if that fails."""
-    path = pathlib.Path(folder)
-    last = lesson == 'end'
-    when = 'at its end' if last else f'at the start of lesson {lesson}'
-    python = not last and needs(next(p for p in pages(root) if number(p) == int(lesson)))
-    if python and sys.version_info < python:
-        sys.exit(f'Lesson {lesson} needs Python {python[0]}.{python[1]} or newer, and this is'
-                 f' {sys.version_info[0]}.{sys.version_info[1]}. Start it with another python3.')
-    if not shutil.which('git'):
-        sys.exit('The lessons need git, and it is not installed here. Install it, then try again.')
-    if os.path.lexists(path):
-        sys.exit(f'{folder} exists already, and is left as it is. Choose the name of a new folder.')
+def show_symbols(path, source, symbols):
+    """Print definitions of a Python file, or list what it defines."""
+    if not symbols:
+        step(f'# {path}')
+        for node in states.parse(source).body:
+            if isinstance(node, states.DEFINITIONS):
+                step(node.name)
+        return
     try:
-        path.mkdir()
-    except OSError as error:
-        sys.exit(f'{folder} cannot be made: {error.strerror}.')
-    try:
-        step(f'Writing the toy as it is {when}.')
-        state(lesson, path, root)
-        step('Linking the pages, as lessons.')
-        (path / 'lessons').symlink_to(pathlib.Path(root, 'lessons').resolve())
-        step('Making a first git commit.')
-        commit(path, f'The toy as it is {when}')
-        install(path, packages(lesson, root))
-    except BaseException:
-        shutil.rmtree(path)
-        raise
-    port = re.search(r'^port *= *(\d+)', (path / 'configure.ini').read_text(), re.M)
-    page = 'README.md' if last else next(p.name for p in pages(root) if number(p) == int(lesson))
-    step(f"""
-{folder} is ready. In the first terminal, for the server:
-
-cd {shlex.quote(folder)}
-venv/bin/python server.py
-
-In the second terminal, for everything else:
-
-cd {shlex.quote(folder)}
-T='X-Auth-Token: open-sesame'
-U=localhost:{port[1] if port else 8000}
-
-Then read lessons/{page}.""")
+        found = [states.extent(source, symbol) for symbol in symbols]
+    except PageError as error:
+        sys.exit(f'{path} {error}.')
+    lines = source.splitlines()
+    show(path, [(symbol, lines[first - 1:last]) for symbol, (first, last) in zip(symbols, found)])
 
 
-def check(lesson, folder='.', root=ROOT):
-    """Say whether a folder is what a lesson ends with; return the exit status."""
-    if not pathlib.Path(folder, 'configure.ini').exists():
-        sys.exit('There is no configure.ini here. Run this in the folder with your work.')
-    found = differences(lesson, folder, root)
-    if found:
-        step(f'This is not yet what lesson {lesson} ends with. Lines with "-" are yours, and those'
-             f' with "+" are the lesson\'s:\n\n{found}'.rstrip())
-        return 1
-    following = [page.name for page in pages(root) if number(page) > int(lesson)]
-    goes_on = (f'Go on with lessons/{following[0]}.' if following
-               else 'That was the last lesson: well done.')
-    step(f'All is as it should be at the end of lesson {lesson}. {goes_on}')
-    return 0
+def show_sections(path, source, names):
+    """Print sections of an ini file, or list them."""
+    sections = {part.partition(']')[0]: part for part in re.split(r'^\[', source, flags=re.M)[1:]}
+    if not names:
+        step('\n'.join([f'# {path}', *sections]))
+        return
+    for name in names:
+        if name not in sections:
+            sys.exit(f'{path} has no section [{name}].')
+    show(path, [(f'[{name}]', without_end(f'[{sections[name]}')) for name in names])
+
+
+def without_end(section):
+    """Return the lines of a section without comments about the next one."""
+    lines = section.splitlines()
+    while not lines[-1].strip() or lines[-1].startswith('#'):
+        lines.pop()
+    return lines
+
+
+def show(path, parts):
+    """Print parts of a file, each with its name above."""
+    step('\n\n'.join('\n'.join([f'# {path}: {name}', *lines]) for name, lines in parts))
+
+
+# The command line
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line."""
+
+    def error(self, message):
+        """Stop."""
+        sys.exit(f'{message}. "python3 lessons/follow.py --help" shows what can be done.')
+
+
+def parser():
+    """Return the parser of the command line."""
+    whole = Parser(prog='follow.py', description=__doc__,
+                   formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = whole.add_subparsers(dest='verb', required=True, metavar='VERB')
+    verb = verbs.add_parser('start', help='make a folder for a page')
+    verb.add_argument('page', help='the number of the page, or "end"')
+    verb.add_argument('folder', help='the folder to make')
+    verb.add_argument('--port', type=int, default=8000, help='the port to use, if not 8000')
+    verb.set_defaults(do=start)
+    verb = verbs.add_parser('next', help='go on to the next page')
+    verb.set_defaults(do=turn_page)
+    verb = verbs.add_parser('apply', help='do what a block of the page says')
+    verb.add_argument('name', nargs='?', help='the name of the block; without it, all are listed')
+    verb.add_argument('-R', dest='back', action='store_true', help='take it back')
+    verb.set_defaults(do=apply)
+    verb = verbs.add_parser('check', help='run the examples of the page on your code')
+    verb.add_argument('--turn', action='store_true', help='the examples of "Your turn"')
+    verb.set_defaults(do=check)
+    verb = verbs.add_parser('nova', help="print Nova's own code, and that of its libraries")
+    verb.add_argument('file', help='as nova/api/openstack/wsgi.py')
+    verb.add_argument('symbol', nargs='*', help='as Resource.dispatch; in an .ini, a section')
+    verb.set_defaults(do=nova)
+    return whole
 
 
 def main(arguments=None, root=ROOT):
-    """Read the command line, and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog='follow.py', description='Start at any lesson, and check your work at its end.')
-    commands = parser.add_subparsers(dest='command', required=True)
-    starting = commands.add_parser('start', help='make a folder with the toy at a lesson\'s start')
-    starting.add_argument('lesson', help='the number of the lesson, or "end"')
-    starting.add_argument('folder', help='the folder to make')
-    checking = commands.add_parser('check', help='compare this folder with what a lesson ends with')
-    checking.add_argument('lesson', help='the number of the lesson')
-    options = parser.parse_args(arguments)
-    known = [str(number(page)) for page in pages(root)]
-    lesson = options.lesson.lstrip('0')
-    if lesson not in known and (lesson, options.command) != ('end', 'start'):
-        sys.exit(f'There is no lesson {options.lesson!r}. There are {", ".join(known)}'
-                 + (', and "end".' if options.command == 'start' else '.'))
+    """Do what the command line says, and return the exit status."""
+    options = parser().parse_args(arguments)
     try:
-        if options.command == 'check':
-            return check(lesson, root=root)
-        start(lesson, options.folder, root)
+        return options.do(options, root) or 0
     except PageError as error:
-        sys.exit(f'{error}. Has something in {root} been changed?')
+        sys.exit(f'{error}. Nothing has been changed.')
     except KeyboardInterrupt:
-        sys.exit('Stopped before the end; nothing has been left behind.')
-    return 0
+        left = '; nothing has been left behind' if options.do is start else ''
+        sys.exit(f'Stopped before the end{left}.')
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 if __name__ == '__main__':

@@ -1,12 +1,13 @@
 """Figures about the toy, as ratios: "python tests/benchmark.py" takes half a minute.
 
-The sides of a ratio take turns, and the best of several turns counts, because
-machines are noisy. Flask and Django are compared where they are installed.
-With --quick every turn is so small that the figures say nothing.
+The sides of a ratio take turns, and the best of several turns counts, because machines are noisy.
+Flask and Django are compared if they are installed. With --quick every turn is so small that the
+figures say nothing.
 """
 import contextlib
 import gc
 import io
+import json
 import pathlib
 import shutil
 import socket
@@ -80,7 +81,7 @@ def toy_side(name='toy', size=3):
 
 
 class CopyOfAuth:
-    """The layers of the earlier copies of the toy, from here on: each is wsgify, none checks much."""
+    """The layers of the earlier copies of the toy, from here on, which check next to nothing."""
 
     def __init__(self, app):
         self.app = app
@@ -245,11 +246,18 @@ def rate(port, clients):
         return sum(threads.map(work, range(clients))) / SECONDS
 
 
+def bare(environ, start_response):
+    """The least that an app can be: always the same three instances, no token, no framework."""
+    start_response('200 OK', [('Content-Type', 'application/json')])
+    return [BARE]
+
+
+BARE = json.dumps(Store().index()).encode()
+
 SERVERS = {
     'server.py': 'import server; server.main()',
-    'wsgiref': 'from paste.deploy import loadapp; from wsgiref.simple_server import make_server; '
-               'app = loadapp("config:configure.ini", relative_to="."); '
-               'make_server("localhost", PORT, app).serve_forever()',
+    'bare': 'import benchmark; from wsgiref.simple_server import make_server; '
+            'make_server("localhost", PORT, benchmark.bare).serve_forever()',
     'Flask': 'import benchmark; benchmark.flask_side().app.run("localhost", PORT, threaded=True)'}
 
 
@@ -307,6 +315,7 @@ def main():
     with contextlib.ExitStack() as stack:
         ports = [stack.enter_context(serving(SERVERS[name], pathlib.Path(
             stack.enter_context(tempfile.TemporaryDirectory())))) for name in names]
+        print('\n"bare" is an app of two lines on wsgiref as it comes, without threads.')
         table('Over the socket: requests a second, and server.py / the others', names, (
             (f'{clients} clients', map(max, zip(*[[rate(port, clients) for port in ports]
                                                   for _ in range(ROUNDS)])))

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-pytest.register_assert_rewrite('documents', 'support')
+pytest.register_assert_rewrite('documents', 'hostile', 'support')
 
 # Who runs the tests in the background has Ctrl-C ignored, and the servers would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-from support import ROOT, copy_program, load, serving  # noqa: E402
+from support import ROOT, copy_program, install, load, run_or_skip, serving  # noqa: E402
 
 
 @pytest.fixture
@@ -36,6 +36,26 @@ def server(tmp_path_factory):
         assert 'Traceback' not in server.log()
 
 
+@pytest.fixture(scope='module')
+def debug_server(tmp_path_factory):
+    """A server.py that logs each step of a request."""
+    folder = tmp_path_factory.mktemp('debug')
+    copy_program(folder)
+    with serving(folder, '--debug') as server:
+        yield server
+
+
+# For the slow tests
+
+@pytest.fixture(scope='session')
+def environment(tmp_path_factory):
+    """A virtual environment that has what requirements.txt says, for more to be installed in."""
+    folder = tmp_path_factory.mktemp('environment')
+    run_or_skip(sys.executable, '-m', 'venv', '--without-pip', str(folder))
+    install(folder, '-r', str(ROOT / 'requirements.txt'))
+    return folder
+
+
 @pytest.fixture(scope='session')
 def network(tmp_path_factory):
     """Whether packages can be had from PyPI. In CI they must be."""
@@ -50,7 +70,8 @@ def network(tmp_path_factory):
 def checkout(tmp_path_factory):
     """A copy of the repository, with a venv: that which runs the tests."""
     folder = tmp_path_factory.mktemp('copy') / 'checkout'
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns('.git', 'venv', '__pycache__', 'hello*.py'))
+    skipped = shutil.ignore_patterns('.git', 'venv', '__pycache__', 'hello*.py')
+    shutil.copytree(ROOT, folder, ignore=skipped)
     (folder / 'venv').symlink_to(sys.prefix)
     return folder
 

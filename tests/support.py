@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 
+import pytest
 from paste.deploy import loadapp
 from webob import Request
 
@@ -21,6 +22,8 @@ import server
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOKEN = {'X-Auth-Token': 'open-sesame'}
+FORM = {'Content-Type': 'application/x-www-form-urlencoded'}
+JSON = {'Content-Type': 'application/json'}
 MODULES = ['server.py', 'auth.py', 'routers.py', 'controllers.py']
 KEYS = {400: 'badRequest', 403: 'forbidden', 404: 'itemNotFound',
         405: 'badMethod', 411: 'badRequest', 413: 'overLimit'}
@@ -33,9 +36,25 @@ def load():
     return loadapp('config:configure.ini', relative_to=str(ROOT))
 
 
-def ask(app, method, url, headers=TOKEN, **kwargs):
-    """Send one request to an app in process, and return WebOb's response."""
-    return Request.blank(url, method=method, headers=headers, **kwargs).get_response(app)
+def ask(app, line, headers={}, body=''):
+    """Send a request with the token, 'GET /instances' say, to an app in process.
+
+    Return WebOb's response.
+    """
+    method, url = line.split()
+    body = body.encode() if isinstance(body, str) else body
+    request = Request.blank(url, method=method, headers=TOKEN, body=body)
+    request.headers.update(headers)
+    request.is_body_seekable = False    # as with a server, where a body can be read once
+    return request.get_response(app)
+
+
+def names(app):
+    return [instance['name'] for instance in ask(app, 'GET /instances').json['instances']]
+
+
+def ids(app):
+    return [instance['id'] for instance in ask(app, 'GET /instances').json['instances']]
 
 
 def fault(status, message):
@@ -126,7 +145,10 @@ class Server:
             [sys.executable, '-B', folder / 'server.py', *options],
             env={**os.environ, 'PYTHONUNBUFFERED': '', **env}, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.stderr)
+        patience = threading.Timer(20, self.process.kill)
+        patience.start()
         self.banner = self.process.stdout.readline()
+        patience.cancel()
         found = re.search(r'http://localhost:(\d+)', self.banner)
         assert found, f'no URL in {self.banner!r}, but {self.log()}'
         self.port = int(found[1])
@@ -160,11 +182,11 @@ def serving(folder, *options, env={}):
 
 
 @contextlib.contextmanager
-def running(app, make_server=server.Server, **settings):
+def running(app, **settings):
     """Serve any app from this process, with settings of the RequestHandler; yield the port."""
     handler = type('Handler', (server.RequestHandler,), settings)
-    with make_server(('localhost', 0), handler) as own:
-        own.app = app
+    with server.Server(('localhost', 0), handler) as own:
+        own.set_app(app)
         thread = threading.Thread(target=own.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
@@ -172,3 +194,20 @@ def running(app, make_server=server.Server, **settings):
         finally:
             own.shutdown()
             thread.join()
+
+
+# Environments, for the slow tests
+
+def install(environment, *what):
+    """Install packages from PyPI in a virtual environment."""
+    retries = [] if 'CI' in os.environ else ['--retries', '0']
+    run_or_skip(sys.executable, '-m', 'pip', '--python', str(environment / 'bin' / 'python'),
+                'install', '-q', *retries, *what)
+
+
+def run_or_skip(*command):
+    """Run a command. If it fails, skip the test, or have it fail under CI."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        lines = [f'"{" ".join(command)}" failed', *done.stderr.strip().splitlines()[-1:]]
+        (pytest.fail if 'CI' in os.environ else pytest.skip)(': '.join(lines))

@@ -1,5 +1,4 @@
 """routers.py: which request reaches which action, and what the others are told."""
-import re
 import threading
 
 import pytest
@@ -7,8 +6,8 @@ import routes
 from webob import Request, Response
 from webob.dec import wsgify
 
-from routers import ROUTES, Router
-from support import ROOT, TOKEN, ask, fault, load
+from routers import Router
+from support import FORM, TOKEN, ask, fault, load
 
 ID = '5f0e6d1c-0000-4000-8000-000000000000'
 
@@ -18,56 +17,56 @@ def echo(req):
     """A controller that answers with what the router found for it."""
     match = dict(req.environ['wsgiorg.routing_args'][1])
     assert match.pop('controller') is echo
-    return Response(json=dict(sorted(match.items())))
+    return Response(json=match)
 
 
-@pytest.mark.parametrize('method, url, match', [
-    ('GET', '/instances', {'action': 'index'}),
-    ('HEAD', '/instances', {'action': 'index'}),
-    ('POST', '/instances', {'action': 'create'}),
-    ('GET', f'/instances/{ID}', {'action': 'show', 'instance_id': ID}),
-    ('HEAD', f'/instances/{ID}', {'action': 'show', 'instance_id': ID}),
-    ('PUT', f'/instances/{ID}', {'action': 'update', 'instance_id': ID}),
-    ('DELETE', f'/instances/{ID}', {'action': 'delete', 'instance_id': ID}),
-    ('GET', '/instances?_method=DELETE', {'action': 'index'}),
-    ('GET', f'/instances/{ID}?_method=DELETE', {'action': 'show', 'instance_id': ID}),
-    ('GET', '/instances/a%20b', {'action': 'show', 'instance_id': 'a b'}),
-    ('GET', '/instances/a%0Ab', {'action': 'show', 'instance_id': 'a\nb'}),
-    ('GET', '/instances/index', {'action': 'show', 'instance_id': 'index'}),
+@pytest.mark.parametrize('line, match', [
+    ('GET /instances', {'action': 'index'}),
+    ('HEAD /instances', {'action': 'index'}),
+    ('POST /instances', {'action': 'create'}),
+    (f'GET /instances/{ID}', {'action': 'show', 'instance_id': ID}),
+    (f'HEAD /instances/{ID}', {'action': 'show', 'instance_id': ID}),
+    (f'PUT /instances/{ID}', {'action': 'update', 'instance_id': ID}),
+    (f'DELETE /instances/{ID}', {'action': 'delete', 'instance_id': ID}),
+    (f'GET /instances/{ID}?_method=DELETE', {'action': 'show', 'instance_id': ID}),
+    ('GET /instances/a%20b', {'action': 'show', 'instance_id': 'a b'}),
+    ('GET /instances/index', {'action': 'show', 'instance_id': 'index'}),
 ])
-def test_a_known_request_reaches_its_action(method, url, match):
-    response = Request.blank(url, method=method).get_response(Router(echo))
+def test_a_known_request_reaches_its_action(line, match):
+    response = ask(Router(echo), line)
     assert response.status == '200 OK'
-    assert response.body == (b'' if method == 'HEAD' else Response(json=match).body)
+    if line.startswith('HEAD'):
+        assert response.body == b''
+    else:
+        assert response.json == match
 
 
 def test_a_form_field_does_not_override_the_method():
-    request = Request.blank(f'/instances/{ID}', POST={'_method': 'DELETE'}, method='PUT')
-    assert request.get_response(Router(echo)).json == {'action': 'update', 'instance_id': ID}
+    response = ask(Router(echo), f'POST /instances/{ID}', FORM, '_method=DELETE')
+    assert response.status == '405 Method Not Allowed'
 
 
 @pytest.mark.parametrize('url', [
     '/', '/instance', '/instances/', f'/instances/{ID}/', f'/instances/{ID}/name', '/Instances',
     '//instances', '/instances.json', '/instances/..%2F', '/%FF', '/caf%C3%A9',
-    '/instances%0A', f'/instances/{ID}%0A', '/instances/%0A',
 ])
 def test_an_unknown_url_is_404(app, url):
-    for method in 'GET', 'HEAD', 'POST', 'DELETE', 'BREW':
-        response = ask(app, method, url)
+    for method in 'GET', 'POST', 'DELETE', 'BREW':
+        response = ask(app, f'{method} {url}', {'Accept': 'text/html'})
         assert response.status == '404 Not Found'
         assert response.headers['Content-Type'] == 'application/json'
+        assert response.json == fault(404, 'There is no such URL. Try /instances.')
         assert 'Allow' not in response.headers
-        if method != 'HEAD':
-            assert response.json == fault(404, 'There is no such URL. Try /instances.')
 
 
 @pytest.mark.parametrize('url, allow, methods', [
     ('/instances', 'GET, HEAD, POST', ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'get', 'BREW']),
     (f'/instances/{ID}', 'DELETE, GET, HEAD, PUT', ['POST', 'PATCH', 'OPTIONS', 'TRACE']),
+    ('/instances/%FF', 'DELETE, GET, HEAD, PUT', ['POST']),
 ])
 def test_a_method_that_the_url_does_not_accept_is_405(app, url, allow, methods):
     for method in methods:
-        response = ask(app, method, url)
+        response = ask(app, f'{method} {url}', {'Accept': 'text/html'})
         assert response.status == '405 Method Not Allowed'
         assert response.headers['Content-Type'] == 'application/json'
         assert response.headers['Allow'] == allow
@@ -77,7 +76,7 @@ def test_a_method_that_the_url_does_not_accept_is_405(app, url, allow, methods):
 def test_no_request_is_kept():
     """By default Routes keeps the last environ, token included, in a thread-local."""
     def look():
-        ask(load(), 'GET', '/instances')
+        ask(load(), 'GET /instances')
         config = routes.request_config()
         kept.extend(name for name in ('environ', 'mapper', 'mapper_dict') if hasattr(config, name))
     kept = []
@@ -92,16 +91,9 @@ def test_the_routes_are_ready_before_the_first_request():
     assert all(hasattr(route, 'regmatch') for route in Router(echo).map.matchlist)
 
 
-def test_the_table_of_the_readme_is_that_of_the_router():
-    readme = (ROOT / 'README.md').read_text()
-    rows = re.findall(r'^\| `([A-Z]+) (/\S*)`.*\| `(\w+)` \|', readme, re.M)
-    assert rows == [(methods[0], path, action) for path, methods, action in ROUTES]
-
-
 def test_the_request_stays_what_it_was(app):
     """Earlier copies popped keys out of routing_args; the next to look was lied to."""
     request = Request.blank('/instances', headers=TOKEN)
     request.get_response(app)
     match = request.environ['wsgiorg.routing_args'][1]
     assert sorted(match) == ['action', 'controller']
-    assert match['action'] == 'index'

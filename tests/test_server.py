@@ -1,427 +1,349 @@
-"""server.py: the HTTP it speaks, its half of WSGI, and the process from its start to its end."""
+"""server.py over real sockets: the HTTP it speaks, and clients that are many, large, slow or gone.
+
+How the process starts and ends is in test_process.py, what is hardly HTTP in test_hostile.py.
+"""
+import concurrent.futures
+import contextlib
 import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from wsgiref.validate import validator
 
 import pytest
 
-import server as module
-from support import (KEYS, ROOT, TOKEN, Answer, ask, call, connect, copy_program, encode, is_uuid4,
-                     load, parse, read_all, running, send, serving, wait_until)
+from server import RequestHandler
+from support import (FORM, JSON, KEYS, TOKEN, ask, call, connect, encode, is_uuid4, load, parse,
+                     read_all, running, send, serving, wait_until)
 
-FORM = {**TOKEN, 'Content-Type': 'application/x-www-form-urlencoded'}
-JSON = {**TOKEN, 'Content-Type': 'application/json'}
+TOKEN_LINE = 'X-Auth-Token: open-sesame'
+FORM_LINE = 'Content-Type: application/x-www-form-urlencoded'
 ACCESS = r'127\.0\.0\.1 - - \[\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d\] '
 
 
 # HTTP
 
 def test_the_five_calls_over_a_socket(server):
-    head, _, body = send(server.port, encode('GET /instances', 'X-Auth-Token: open-sesame')
-                         ).decode().partition('\r\n\r\n')
-    assert re.fullmatch(
-        r'HTTP/1\.0 200 OK\r\nServer: BaseHTTP/0\.6 Python/3\.\S+\r\nDate: \w{3}, .* GMT\r\n'
-        fr'Content-Type: application/json\r\nContent-Length: {len(body)}', head)
+    form, json = {**TOKEN, **FORM}, {**TOKEN, **JSON}
     before = call(server.port, 'GET', '/instances')
-    status, content, headers = call(server.port, 'POST', '/instances', 'name=demo_one', FORM)
+    assert (before.status, before.headers['Content-Type']) == (200, 'application/json')
+    status, content, headers = call(server.port, 'POST', '/instances', 'name=demo_one', form)
     assert (status, content['instance']['name']) == (201, 'demo_one')
     path = '/instances/' + content['instance']['id']
-    assert is_uuid4(path[11:])
+    assert is_uuid4(content['instance']['id'])
     assert headers['Location'] == f'http://localhost:{server.port}{path}'
     assert call(server.port, 'GET', path)[:2] == (200, content)
     renamed = {'instance': {**content['instance'], 'name': 'café'}}
-    assert call(server.port, 'PUT', path, '{"name": "café"}', JSON)[:2] == (200, renamed)
-    head = call(server.port, 'HEAD', path)
-    get = call(server.port, 'GET', path)
+    assert call(server.port, 'PUT', path, '{"name": "café"}', json)[:2] == (200, renamed)
+    get, head = call(server.port, 'GET', path), call(server.port, 'HEAD', path)
     assert head[:2] == (200, None)
     assert head.headers['Content-Length'] == get.headers['Content-Length']
     status, content, headers = call(server.port, 'DELETE', path)
-    assert (status, content, sorted(headers)) == (204, None, ['Date', 'Server'])
+    assert (status, content, 'Content-Type' in headers) == (204, None, False)
     assert call(server.port, 'GET', '/instances')[:2] == before[:2]
 
 
 @pytest.mark.parametrize('line, headers, body, status, says', [
-    # The rules of the other modules, once each, and those of HTTP.
-    ('GET /instances/42', TOKEN, None, 404, 'Instance 42'),
-    ('GET /instances/caf%C3%A9', TOKEN, None, 404, 'café'),
-    ('GET /instances%0A', TOKEN, None, 404, 'no such URL'),
-    ('GET http://localhost/instances', TOKEN, None, 404, 'no such URL'),
-    ('BREW /instances', TOKEN, None, 405, 'GET, HEAD, POST'),
-    ('POST /instances?name=%FF', TOKEN, None, 400, 'cannot be read'),
-    ('POST /instances', {**TOKEN, 'Content-Type': 'text/plain'}, 'name=demo', 400, 'a form'),
+    # The table in test_refusals.py is checked in process. Here is one of each over a socket.
+    ('GET /instances', {'X-Auth-Token': ''}, None, 403, 'X-Auth-Token'),
+    ('GET /instances/caf%C3%A9', {}, None, 404, 'café'),
+    ('GET /nowhere', {}, None, 404, 'no such URL'),
+    ('BREW /instances', {}, None, 405, 'GET, HEAD, POST'),
+    ('POST /instances', {}, 'name=demo', 400, 'a form'),    # wsgiref says text/plain
+    ('POST /instances?name=%FF', {}, None, 400, 'cannot be read'),
     ('POST /instances', JSON, '[1,2]', 400, 'JSON'),
-    ('POST /instances', FORM, 'x' * 65537, 413, '65536'),
+    ('POST /instances', {**FORM, 'Content-Length': '-1'}, 'name=demo', 400, 'not a number'),
+    ('POST /instances', {**FORM, 'Content-Length': 'nine'}, 'name=demo', 400, 'not a number'),
     ('POST /instances', {**FORM, 'Transfer-Encoding': 'chunked'}, None, 411, 'not in chunks'),
-    ('GET /instances', {'Content-Type': 'x\r\nX-Auth-Token:\topen-sesame \t'}, None, 200, None),
-    ('GET /instances', {}, None, 403, 'X-Auth-Token'),
-    ('GET /instances', {'X_Auth_Token': 'open-sesame'}, None, 403, 'X-Auth-Token'),
-    ('GET /instances', {**TOKEN, 'x-auth-token': 'open-sesame'}, None, 403, 'X-Auth-Token'),
-    ('POST /instances', {**FORM, 'Content-length': '8'}, 'name=demo', 400, 'Content-Length'),
+    ('POST /instances', FORM, 'x' * 65537, 413, '65536'),
 ])
-def test_one_of_each_over_a_socket(server, line, headers, body, status, says):
-    answer = call(server.port, *line.split(), body, headers)
+def test_one_of_each_refusal_over_a_socket(server, line, headers, body, status, says):
+    answer = call(server.port, *line.split(), body, {**TOKEN, **headers})
     assert (answer.status, answer.headers['Content-Type']) == (status, 'application/json')
-    if status in KEYS:
-        [(key, value)] = answer.content.items()
-        assert (key, value['code']) == (KEYS[status], status)
-        assert says in value['message']
+    [(key, value)] = answer.content.items()
+    assert (key, value['code']) == (KEYS[status], status)
+    assert says in value['message']
 
 
-def test_a_length_may_have_spaces_around_it(server):
-    data = encode('POST /instances', 'X-Auth-Token: open-sesame', 'Content-Length: \t9 ',
-                  'Content-Type:application/x-www-form-urlencoded ', body=b'name=demo')
-    assert parse(send(server.port, data)).content['instance']['name'] == 'demo'
+def test_a_body_cut_short_is_400(server):
+    with connect(server.port) as connection:
+        connection.sendall(encode('POST /instances', TOKEN_LINE, FORM_LINE, 'Content-Length: 99',
+                                  body=b'name=demo'))
+        connection.shutdown(socket.SHUT_WR)
+        status, content, _ = parse(read_all(connection))
+    assert (status, list(content)) == (400, ['badRequest'])
 
 
-def test_an_empty_host_does_not_leave_the_location_without_one(server):
-    headers = call(server.port, 'POST', '/instances?name=x', headers={**TOKEN, 'Host': ''}).headers
-    assert re.match(rf'http://[^/:]+:{server.port}/instances/', headers['Location'])
+def test_a_request_line_of_70_000_characters_is_414(server):
+    answer = parse(send(server.port, encode('GET /' + 'x' * 70_000, TOKEN_LINE)))
+    assert answer.status == 414
 
 
-def test_an_answer_comes_in_one_piece(server):
+def test_headers_and_body_arrive_together(server):
     for _ in range(50):
         with connect(server.port) as connection:
-            connection.sendall(encode('GET /instances', 'X-Auth-Token: open-sesame'))
+            connection.sendall(encode('GET /instances', TOKEN_LINE))
             assert connection.recv(65536).endswith(b']}')
             assert read_all(connection) == b''
 
 
-# The server's half of WSGI, with apps made for it
+# What the app is called with, and what becomes of its mistakes
 
-def get(app):
-    """Have an app served, and return the answer to one request."""
-    with running(app) as port:
-        return parse(send(port, encode('GET /')))
-
-
-def test_the_environ_is_that_of_the_request_alone():
+def test_the_environ_is_of_the_request_alone():
+    """wsgiref would put the variables of the shell into it."""
     def app(environ, start_response):
         found.update(environ)
         start_response('204 No Content', [])
         return []
     found = {}
     with running(app) as port:
-        data = send(port, encode('GET /caf%C3%A9?a=%20', 'X-A: 1', 'x-a: 2', 'X_A: 3', 'X-B:',
-                                 'Content-Type: text/plain'))
-    assert data.startswith(b'HTTP/1.0 204 No Content\r\n') and data.endswith(b'\r\n\r\n')
-    assert found.pop('wsgi.input').read
-    assert found.pop('wsgi.errors').write
-    assert isinstance(found.pop('SERVER_NAME'), str)
-    assert found == {
-        'REQUEST_METHOD': 'GET', 'SCRIPT_NAME': '', 'PATH_INFO': '/caf\xc3\xa9',
-        'QUERY_STRING': 'a=%20', 'CONTENT_TYPE': 'text/plain', 'CONTENT_LENGTH': '',
-        'HTTP_X_A': '1,2', 'SERVER_PORT': str(port), 'SERVER_PROTOCOL': 'HTTP/1.1',
-        'REMOTE_ADDR': '127.0.0.1', 'wsgi.version': (1, 0), 'wsgi.url_scheme': 'http',
-        'wsgi.multithread': True, 'wsgi.multiprocess': False, 'wsgi.run_once': False}
+        send(port, encode('GET /caf%C3%A9?a=%20', 'X-A: 1'))
+    assert found['PATH_INFO'] == '/caf\xc3\xa9'
+    assert (found['QUERY_STRING'], found['HTTP_X_A']) == ('a=%20', '1')
+    assert found['wsgi.multithread']
+    assert not set(found) & set(os.environ)
 
 
-class Body:
-    """A body that raises those of its blocks that are exceptions, and counts its ends."""
-
-    def __init__(self, *blocks):
-        self.blocks, self.closed = iter(blocks), 0
-
-    def __iter__(self):
-        for block in self.blocks:
-            if isinstance(block, Exception):
-                raise block
-            yield block
-
-    def close(self):
-        self.closed += 1
-
-    def __call__(self, environ, start_response):
-        start_response('200 OK', [('X-A', 'b')])
-        return self
+def a_str(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return ['a str, where WSGI wants bytes']
 
 
-FAILED = Answer(500, "The app failed. The server's log says why.\n", ...)
+def no_start(environ, start_response):
+    return [b'without a call of start_response']
 
 
-@pytest.mark.parametrize('error', [ValueError('oh'), TimeoutError('oh'), ConnectionResetError('oh')])
-@pytest.mark.parametrize('blocks, expected', [
-    (None, FAILED), ([], FAILED), ([b''], FAILED), ([b'half'], Answer(200, 'half', ...))])
-def test_an_app_that_fails_is_a_500_and_a_traceback(caplog, blocks, expected, error):
+def no_file(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    yield open('/no/such/file', 'rb').read()
+
+
+@pytest.mark.parametrize('app, error', [
+    (a_str, 'AssertionError: write() argument must be a bytes'),
+    (no_start, 'AssertionError: write() before start_response()'),
+    (no_file, 'FileNotFoundError: '),
+])
+def test_a_mistake_of_the_app_is_a_500_and_a_traceback(capsys, app, error):
+    with running(app) as port:
+        assert send(port, encode('GET /')).startswith(b'HTTP/1.0 500 ')
+    log = capsys.readouterr().err
+    assert 'Traceback' in log and error in log
+
+
+# Large bodies, which are refused unread
+
+@pytest.mark.parametrize('token, status', [('X: y', 403), (TOKEN_LINE, 413)])
+def test_curl_gets_the_answer_to_2_mb(server, tmp_path, token, status):
+    (tmp_path / 'body').write_bytes(b'name=' + b'x' * 2_000_000)
+    curl = subprocess.run(['curl', '-sS', '--data-binary', f'@{tmp_path}/body', '-H', token,
+                           '-w', '%{http_code}', f'http://localhost:{server.port}/instances'],
+                          capture_output=True, text=True, timeout=20)
+    assert (curl.returncode, curl.stderr) == (0, '')
+    assert curl.stdout.startswith('{"%s": ' % KEYS[status])
+    assert curl.stdout.endswith(f'}}{status}')
+
+
+@pytest.mark.parametrize('token, status', [('X: y', 403), (TOKEN_LINE, 413)])
+def test_a_client_that_reads_only_when_it_has_sent_all_gets_its_answer(server, token, status):
+    start = time.monotonic()
+    answer = parse(send(server.port, encode('POST /instances', token, 'Content-Length: 5000000',
+                                            body=b'x' * 5_000_000)))
+    assert (answer.status, list(answer.content)) == (status, [KEYS[status]])
+    assert time.monotonic() - start < 5
+
+
+# Slow clients, and those that are gone. The server's patience is ten seconds; here it is one.
+
+def test_slow_clients_are_one_log_line_and_hold_up_nobody(caplog, capsys):
+    """100 say nothing, ten stop within the headers, and ten within a body."""
+    assert RequestHandler.timeout == 10
+    caplog.set_level('INFO')
+    with running(load(), timeout=1) as port, contextlib.ExitStack() as stack:
+        start = time.monotonic()
+        slow = [stack.enter_context(connect(port)) for _ in range(120)]
+        for connection in slow[100:110]:
+            connection.sendall(b'GET /instances HTTP/1.1\r\nX-Auth')
+        for connection in slow[110:]:
+            connection.sendall(encode('POST /instances', TOKEN_LINE, FORM_LINE,
+                                      'Content-Length: 10', body=b'name='))
+        served = time.monotonic()
+        assert call(port, 'GET', '/instances/none').status == 404
+        assert time.monotonic() - served < 0.5
+        assert {read_all(connection) for connection in slow[:110]} == {b''}
+        for connection in slow[110:]:
+            status, content, _ = parse(read_all(connection))
+            assert (status, list(content)) == (400, ['badRequest'])
+        assert 1 < time.monotonic() - start < 3
+        stack.close()       # else the server would wait for two seconds for what they still send
+        assert wait_until(lambda: len(caplog.messages) >= 110)
+    assert caplog.messages == ['hung up on 127.0.0.1: timed out'] * 110
+    access = capsys.readouterr().err.splitlines()
+    assert sorted(line.split()[8] for line in access) == ['400'] * 10 + ['404']
+
+
+@pytest.mark.parametrize('size, end', [
+    (10, 'close'), (10, 'reset'),
+    # more than what the system buffers for a client
+    (10_000_000, 'close'), (10_000_000, 'reset'), (10_000_000, 'wait for a second, and close'),
+])
+def test_a_client_that_does_not_read_its_answer_is_one_log_line(caplog, capsys, size, end):
+    gone = threading.Event()
+
     def app(environ, start_response):
-        if blocks is None:
-            raise error
-        return body(environ, start_response)
-    body = Body(*(blocks or []), error, b'never')
-    answer = get(app)
-    assert answer[:2] == expected[:2]
-    assert ('X-A' in answer.headers) == (answer.status == 200)
-    [record] = [record for record in caplog.records if record.message == 'the app failed']
-    assert record.exc_info[1] is error
-    assert body.closed == (blocks is not None)
-
-
-@pytest.mark.parametrize('blocks, content', [
-    ([], None), ([b''], None), ([b'', b'a', b'', b'b'], 'ab')])
-def test_a_body_is_sent_and_closed(blocks, content):
-    body = Body(*blocks)
-    assert get(body)[:2] == (200, content)
-    assert body.closed == 1
-
-
-def test_exc_info_replaces_an_answer_that_is_not_sent():
-    def app(environ, start_response):
-        start_response('200 OK', [('X-A', 'b')])
-        try:
-            raise ValueError
-        except ValueError:
-            start_response('503 Service Unavailable', [('X-B', 'c')], sys.exc_info())
-        return [b'later']
-    status, content, headers = get(app)
-    assert (status, content, 'X-A' in headers, headers['X-B']) == (503, 'later', False, 'c')
-
-
-def test_exc_info_comes_back_once_the_headers_are_sent():
-    def app(environ, start_response):
-        start_response('200 OK', [])
-        yield b'begun'
-        try:
-            raise KeyError('mine')
-        except KeyError as error:
-            with pytest.raises(KeyError) as again:
-                start_response('500 Too Late', [], sys.exc_info())
-            raised.append(again.value is error)
-    raised = []
-    assert get(app)[:2] == (200, 'begun')
-    assert raised == [True]
-
-
-def test_the_write_callable_and_a_body():
-    def app(environ, start_response):
-        write = start_response('200 OK', [])
-        write(b'one ')
-        write(b'two ')
-        return [b'three']
-    assert get(app)[:2] == (200, 'one two three')
-
-
-def test_a_block_is_sent_before_the_next_one_is_made():
-    def app(environ, start_response):
-        start_response('200 OK', [])
-        yield b'first'
-        yield b'second' if seen.wait(5) else b'it was held back'
-    seen = threading.Event()
-    with running(app) as port, connect(port) as connection:
+        start_response('200 OK', [('Content-Type', 'text/plain')])
+        gone.wait(5)
+        return [b'x' * size]
+    caplog.set_level('INFO')
+    threads = threading.active_count()
+    with running(app, timeout=0.5) as port, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(('localhost', port))
         connection.sendall(encode('GET /'))
-        data = b''
-        while not data.endswith(b'first') and (piece := connection.recv(65536)):
-            data += piece
-        seen.set()
-        assert read_all(connection) == b'second'
+        if end == 'reset':
+            # Lingering for no time makes close() reset the connection.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\1\0\0\0\0\0\0\0')
+        assert wait_until(lambda: threading.active_count() == threads + 2)
+        if end.startswith('wait'):
+            gone.set()
+            time.sleep(1)
+        connection.close()
+        gone.set()
+        assert wait_until(lambda: threading.active_count() == threads + 1)
+    assert len(capsys.readouterr().err.splitlines() + caplog.messages) == 1
 
 
-CALLS = [('GET', '/instances', 200), ('HEAD', '/instances', 200), ('POST', '/instances', 201),
-         ('POST', '/instances', 400), ('GET', '{path}', 200), ('HEAD', '{path}', 200),
-         ('PUT', '{path}', 200), ('POST', '{path}', 405), ('HEAD', '/', 404), ('GET', '/', 404),
-         ('DELETE', '{path}', 204), ('DELETE', '{path}', 404)]
+@pytest.mark.parametrize('data', [
+    b'', b'GET', b'GET /instances HTTP/1.1\r\nHost', encode('GET /instances', TOKEN_LINE),
+    encode('POST /instances', TOKEN_LINE, FORM_LINE, 'Content-Length: 99', body=b'name=demo'),
+])
+def test_clients_that_go_away_do_no_harm(server, data):
+    """That they leave no traceback either is checked where the shared server ends."""
+    with connect(server.port) as connection:
+        connection.sendall(data)
+    with connect(server.port) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\1\0\0\0\0\0\0\0')
+        connection.sendall(data)
+    assert call(server.port, 'GET', '/instances').status == 200
 
 
-def test_the_validator_finds_nothing_in_app_and_server(capsys, caplog):
-    """The standard library's checker stands between the two, and raises AssertionError."""
-    app = load()
-    path = '/instances/' + ask(app, 'GET', '/instances').json['instances'][0]['id']
-    checked = validator(app)
-    with running(checked) as port:
-        for method, url, status in CALLS:
-            url = url.format(path=path)
-            body = {201: 'name=demo', 200: 'name=demo'}.get(status) if method[0] == 'P' else None
-            assert call(port, method, url, body, FORM).status == status
-            response = ask(checked, method, url, headers={})
-            assert (response.status_int, len(response.body) > 0) == (403, method != 'HEAD')
-    assert [record for record in caplog.records if record.exc_info] == []
-    assert 'AssertionError' not in capsys.readouterr().err     # it writes there what is not closed
+@pytest.mark.skipif(not os.path.exists('/proc/self/task'), reason='this system hides its threads')
+def test_no_client_keeps_a_thread(program):
+    """20 get their answer and stay connected. One sends a body without end."""
+    with serving(program) as server, contextlib.ExitStack() as stack:
+        start = time.monotonic()
+        for _ in range(20):
+            connection = stack.enter_context(connect(server.port))
+            connection.sendall(encode('GET /'))
+            assert parse(read_all(connection)).status == 403
+        connection = stack.enter_context(connect(server.port))
+        connection.sendall(encode('POST /instances', 'Content-Length: 999999999'))
+        with pytest.raises(ConnectionError):
+            while time.monotonic() - start < 10:
+                connection.sendall(b'x' * 1000)
+                time.sleep(0.05)
+        assert wait_until(lambda: len(os.listdir(f'/proc/{server.process.pid}/task')) == 1)
+        assert time.monotonic() - start < 5
 
 
-# The process
+# Many clients at once
 
-def test_the_banner_says_where(server):
-    assert server.banner == f'Listening on http://localhost:{server.port}, until Ctrl-C.\n'
+def test_a_burst_of_connections_waits_for_nobody(server):
+    server.process.send_signal(signal.SIGSTOP)      # so that all of them have to queue
+    try:
+        start = time.monotonic()
+        burst = [connect(server.port) for _ in range(64)]
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    for connection in burst:
+        connection.sendall(encode('GET /instances/none', TOKEN_LINE))
+    assert {parse(read_all(connection)).status for connection in burst} == {404}
+    assert time.monotonic() - start < 1
+    for connection in burst:
+        connection.close()
 
 
-def test_it_listens_on_the_local_machine_only(server):
-    with socket.socket() as other:
-        assert other.connect_ex(('127.0.0.2', server.port)) != 0
+def test_sixteen_clients_each_get_the_right_answers(server):
+    def work(number):
+        """Create, rename, show and delete an instance."""
+        barrier.wait(20)
+        for turn in range(6):
+            name = f'{number}-{turn}'
+            created = call(server.port, 'POST', f'/instances?name={name}').content['instance']
+            assert created['name'] == name
+            path = '/instances/' + created['id']
+            renamed = {'instance': {'id': created['id'], 'name': name * 2}}
+            assert call(server.port, 'PUT', f'{path}?name={name * 2}')[:2] == (200, renamed)
+            assert call(server.port, 'GET', path)[:2] == (200, renamed)
+            assert call(server.port, 'DELETE', path)[:2] == (204, None)
+    before = call(server.port, 'GET', '/instances').content
+    barrier = threading.Barrier(16)
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(work, range(16)))
+    assert call(server.port, 'GET', '/instances').content == before
 
+
+# The log, and the token
 
 def test_one_line_a_request(program):
-    requests = ['GET /instances', 'GET /instances/\x1b[31m?name=%FF', 'BREW /instances']
     with serving(program) as server:
-        for line in requests:
-            call(server.port, *line.split())
-        call(server.port, 'HEAD', '/instances', headers={})
-        lines = server.lines(4)
-    for line, expected in zip(lines, [
-            r'"GET /instances HTTP/1\.1" 200 -',
-            r'"GET /instances/\\x1b\[31m\?name=%FF HTTP/1\.1" 404 -',
-            r'"BREW /instances HTTP/1\.1" 405 -',
-            r'"HEAD /instances HTTP/1\.1" 403 -'], strict=True):
-        assert re.fullmatch(ACCESS + expected, line)
+        for line, headers, expected in [
+                ('GET /instances', TOKEN, r'"GET /instances HTTP/1\.1" 200 \d+'),
+                ('HEAD /instances', {}, r'"HEAD /instances HTTP/1\.1" 403 0'),
+                ('GET /instances/\x1b[31m?name=%FF', TOKEN,
+                 r'"GET /instances/\\x1b\[31m\?name=%FF HTTP/1\.1" 404 \d+')]:
+            done = len(server.log().splitlines())
+            call(server.port, *line.split(), headers=headers)
+            [logged] = server.lines(done + 1)[done:]
+            assert re.fullmatch(ACCESS + expected, logged)
+        assert 'open-sesame' not in server.banner + server.log()
 
 
 RIGHT = 'auth: the token is right, passing the request on'
 
 
-def test_debug_shows_a_request_on_its_way(program):
-    done = 0
-    with serving(program, '--debug') as server:
-        for line, headers, status, steps in [
-            ('GET /instances/42', TOKEN, 404, [
-                RIGHT, 'routers: matched the action show',
-                'controllers: show returns HTTPNotFound']),
-            ('GET /instances', TOKEN, 200, [
-                RIGHT, 'routers: matched the action index', 'controllers: index returns dict']),
-            ('BREW /instances', TOKEN, 405, [
-                RIGHT, 'routers: no route matches, stopping the request with 405']),
-            ('GET /nowhere', TOKEN, 404, [
-                RIGHT, 'routers: no route matches, stopping the request with 404']),
-            ('GET /instances', {}, 403, [
-                'auth: no token or a wrong one, stopping the request with 403']),
-        ]:
-            assert call(server.port, *line.split(), headers=headers).status == status
-            *found, access = server.lines(done + len(steps) + 1)[done:]
-            assert found == steps
-            assert re.fullmatch(ACCESS + rf'"{line} HTTP/1\.1" {status} -', access)
-            done += len(steps) + 1
-
-
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_quietly(program, number):
-    with serving(program) as server, connect(server.port) as idle:
-        call(server.port, 'GET', '/instances')
-        idle.sendall(b'GET /inst')
-        log = server.lines(1)
-        assert server.stop(number) == (0, '')
-        assert server.log().splitlines() == log
-
-
-def test_a_ctrl_c_while_a_thread_starts_is_not_lost():
-    """It comes out of threading as a RuntimeError, and socketserver would go on."""
-    with module.Server(('localhost', 0), module.RequestHandler) as own:
-        try:
-            try:
-                raise KeyboardInterrupt
-            finally:
-                raise RuntimeError('release unlocked lock')
-        except RuntimeError:
-            with pytest.raises(KeyboardInterrupt):
-                own.handle_error(None, ('127.0.0.1', 4711))
-
-
-def run(program, *options, python=()):
-    """Run a server.py that is not to serve, and return its exit status and its output."""
-    done = subprocess.run([sys.executable, '-B', *python, program / 'server.py', *options],
-                          text=True, capture_output=True, timeout=20)
-    return done.returncode, done.stdout, done.stderr
-
-
-def test_help_helps_and_an_unknown_option_is_refused(program):
-    status, out, err = run(program, '--help')
-    assert (status, err) == (0, '')
-    assert out.startswith('usage: server.py [-h] [--debug]\n') and 'configure.ini' in out
-    status, out, err = run(program, '--port=80')
-    assert (status, out) == (2, '') and 'unrecognized arguments: --port=80' in err
-
-
-HINT = r' \(Is this venv/bin/python\? .*\)\n'
-
-
-@pytest.mark.parametrize('old, new, names', [
-    # what a learner changes in configure.ini, from and to, and what the line must name
-    ('auth instance', 'auth nosuch', "LookupError: No section 'nosuch'"),
-    ('auth instance', 'instance auth', "LookupError: No section 'auth'"),
-    ('auth instance', '', 'IndexError'),
-    ('[pipeline:main]', '', 'MissingSectionHeaderError'),
-    ('[pipeline:main]', '[pipeline:main', 'MissingSectionHeaderError'),
-    ('pipeline = ', 'pipline = ', "missing a 'pipeline' setting"),
-    ('auth:filter_factory', 'auth:nosuch', "has no attribute 'nosuch'"),
-    ('auth:filter_factory', 'nosuch:filter_factory', "No module named 'nosuch'"),
-    ('token = open-sesame', '', "argument: 'token'"),
-    ('token = open-sesame', "token = 'open-barley'", 'without quotes'),
-    ('token = open-sesame', 'tokn = open-sesame', "'tokn'"),
-    ('token = open-sesame', 'token = 100%', 'InterpolationSyntaxError'),
-    ('token = open-sesame', 'token = open-sesame\ntoken = b', "'token'"),
-    ('paste.app_factory', 'app_factory', 'app:instance'),
-    ('[server:main]', '[server:other]', "No section 'main' (prefixed by 'server')"),
-    ('host = ', 'hots = ', "'hots'"),
-    ('port = 0', '', "argument: 'port'"),
+@pytest.mark.parametrize('line, headers, status, steps', [
+    ('GET /instances', TOKEN, 200, [
+        RIGHT, 'routers: matched the action index', 'controllers: index returns dict']),
+    ('DELETE /instances/42', TOKEN, 404, [
+        RIGHT, 'routers: matched the action delete', 'controllers: delete returns HTTPNotFound']),
+    ('POST /instances?name=x', TOKEN, 201, [
+        RIGHT, 'routers: matched the action create', 'controllers: create returns Response']),
+    ('BREW /instances', TOKEN, 405, [
+        RIGHT, 'routers: no route for this method, stopping the request with 405']),
+    ('GET /nonsense', TOKEN, 404, [
+        RIGHT, 'routers: no route for this URL, stopping the request with 404']),
+    ('GET /instances', {}, 403, ['auth: no token or a wrong one, stopping the request with 403']),
 ])
-def test_a_broken_ini_is_one_line(tmp_path, old, new, names):
-    copy_program(tmp_path, (old, new))
-    status, out, err = run(tmp_path)
-    assert (status, out) == (1, '')
-    assert re.fullmatch(f'Cannot load {tmp_path}/configure.ini: .*{re.escape(names)}.*{HINT}', err)
-    assert 'open-sesame' not in err
+def test_debug_shows_a_request_on_its_way(debug_server, line, headers, status, steps):
+    done = len(debug_server.log().splitlines())
+    assert call(debug_server.port, *line.split(), headers=headers).status == status
+    *found, access = debug_server.lines(done + len(steps) + 1)[done:]
+    assert found == steps
+    assert re.match(ACCESS + re.escape(f'"{line} HTTP/1.1" {status} '), access)
 
 
-def test_what_else_can_be_missing_is_one_line(program):
-    status, out, err = run(program, python=['-S', '-E'])    # as if without the venv
-    assert (status, out) == (1, '')
-    assert re.fullmatch(".*: ModuleNotFoundError: No module named 'paste'" + HINT, err)
-    (program / 'configure.ini').unlink()
-    status, out, err = run(program)
-    assert (status, out) == (1, '')
-    assert re.fullmatch(f'Cannot load {program}/configure.ini: .*No such file.*{HINT}', err)
+def test_a_token_in_the_environment_lets_nobody_in(program):
+    with serving(program, env={'HTTP_X_AUTH_TOKEN': 'open-sesame'}) as server:
+        assert call(server.port, 'GET', '/instances', headers={}).status == 403
+        assert call(server.port, 'GET', '/instances').status == 200
 
 
-def test_debug_shows_where_the_ini_breaks(tmp_path):
-    copy_program(tmp_path, ('auth:filter_factory', 'auth:nosuch'))
-    status, out, err = run(tmp_path, '--debug')
-    assert (status, out) == (1, '')
-    assert err.startswith('Traceback (most recent call last):\n')
-
-
-def test_an_address_that_cannot_be_had_is_one_line(tmp_path, server):
-    for old, new, address, why in [
-        ('port = 0', f'port = {server.port}', f'localhost:{server.port}', 'Address already in use'),
-        ('port = 0', 'port = eighty', 'localhost:eighty', 'invalid literal'),
-        ('port = 0', 'port = 99999', 'localhost:99999', '0-65535'),
-        ('host = localhost', 'host = 192.0.2.1', '192.0.2.1:0', 'assign'),
-    ]:
-        copy_program(tmp_path, (old, new))
-        status, out, err = run(tmp_path)
-        assert (status, out) == (1, '')
-        assert re.fullmatch(f'Cannot listen on {address}: .*{why}.*\n', err)
-
-
-def test_it_starts_from_any_directory_and_through_a_link(program, tmp_path_factory):
-    elsewhere = tmp_path_factory.mktemp('elsewhere')
-    os.symlink(program / 'server.py', elsewhere / 'link.py')
-    with subprocess.Popen([sys.executable, '-B', 'link.py'], cwd=elsewhere, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        line = process.stdout.readline()
-        process.terminate()
-    assert re.match(r'Listening on http://localhost:\d+, until Ctrl-C\.', line)
-
-
-def test_configure_ini_is_plain_and_says_8000():
-    text = (ROOT / 'configure.ini').read_bytes().decode('ascii')
-    assert '\nhost = localhost\nport = 8000\n' in text
-
-
-def test_no_thread_to_be_had_holds_up_nobody(caplog):
-    class Full(module.Server):
-        turned_away = 0
-
-        def process_request(self, request, client_address):
-            if self.turned_away < 3:
-                self.turned_away += 1
-                raise RuntimeError("can't start new thread")
-            super().process_request(request, client_address)
-    caplog.set_level('INFO')
-    start = time.monotonic()
-    with running(load(), Full) as port, connect(port), connect(port), connect(port):
-        assert call(port, 'GET', '/instances').status == 200
-    assert time.monotonic() - start < 1
-    line = "hung up on 127.0.0.1: can't start new thread"
-    assert wait_until(lambda: caplog.messages.count(line) == 3)
-    assert not any(record.exc_info for record in caplog.records)
+def test_the_token_is_in_no_log_even_with_debug(debug_server):
+    requests = [
+        *[encode(line, TOKEN_LINE) for line in (
+            'GET /instances', 'POST /instances?name=x', 'DELETE /instances/42', 'PATCH /')],
+        encode('POST /instances', TOKEN_LINE, 'Content-Length: nine'),
+        encode('GET /instances', TOKEN_LINE, TOKEN_LINE),
+        encode('GET /instances', TOKEN_LINE + 'x'),
+        encode('GET /instances', TOKEN_LINE, *['X-Header: x'] * 200),
+        encode('GET /instances', TOKEN_LINE, 'X-Header: ' + 'x' * 70_000),
+        encode('GET /' + 'x' * 70_000, TOKEN_LINE),
+    ]
+    before = debug_server.log()
+    for data in requests:
+        send(debug_server.port, data)
+    assert wait_until(lambda: len(re.findall('" [2-4][0-9]{2} ', debug_server.log()))
+                      == len(re.findall('" [2-4][0-9]{2} ', before)) + len(requests))
+    assert 'open-sesame' not in debug_server.log()

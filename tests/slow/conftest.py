@@ -1,28 +1,126 @@
-"""The reader whom the tests of the lessons share."""
+"""Mark all tests in this folder as slow, and give them an environment for the pages."""
+import contextlib
+import importlib.metadata
+import os
+import pathlib
+import re
 import shutil
+import subprocess
+import sys
+import zipfile
 
 import pytest
 
-from documents import Reader, follow
-from support import ROOT
+import follow
+import pages
+import samples
+import states
+
+HERE = pathlib.Path(__file__).parent
+
+pytest.register_assert_rewrite('conditions')
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
+def are_installed(names):
+    """Say whether the Python that runs the tests has packages."""
+    try:
+        for name in names:
+            importlib.metadata.version(re.match(r'[\w.-]+', name)[0])
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def skip_or_fail(reason):
+    """Skip a test for want of a network, but not in CI."""
+    if 'CI' in os.environ:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def no_download():
+    """A context in which "follow.py nova" may fail for want of a network, and for nothing else."""
+    @contextlib.contextmanager
+    def context(words):
+        try:
+            yield
+        except SystemExit as error:
+            if 'could not be downloaded' in str(error):
+                skip_or_fail(str(error))
+            pytest.fail(f'follow.py nova {" ".join(words)}: {error}')
+    return context
 
 
 @pytest.fixture(scope='session')
-def reader(tmp_path_factory, network):
-    """A reader who begins in a clone of the repository."""
-    if not network:
-        pytest.skip('no network: the lessons need packages of their own')
-    folder = tmp_path_factory.mktemp('lessons') / 'clone'
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns('venv', '__pycache__', 'hello*.py'))
-    reader = Reader(folder, tmp_path_factory.mktemp('scratch'))
-    reader.done = []
-    yield reader
-    reader.close()
+def large_venv(tmp_path_factory):
+    """Return a function that makes, once, an environment with the packages of all pages."""
+    made = []
+
+    def make():
+        if not made:
+            folder = tmp_path_factory.mktemp('large')
+            names = [name for page in pages.pages() if can_run(page)
+                     for block in pages.lasting(page) if block.words == 'bash'
+                     for name in pages.packages_in(block.text)]
+            subprocess.run([sys.executable, '-m', 'venv', folder / 'venv'], check=True)
+            done = subprocess.run(
+                [folder / 'venv/bin/pip', 'install', '-q', '-r', pages.ROOT / 'requirements.txt',
+                 *dict.fromkeys(names)], capture_output=True, text=True)
+            made.append(None if done.returncode else folder / 'venv')
+        if made[0] is None:
+            skip_or_fail('the packages of the pages cannot be installed')
+        return made[0]
+    return make
 
 
-@pytest.fixture(scope='session')
-def followed(reader):
-    """The same reader, after the last lesson: the toy and the real Nova are in one folder."""
-    if reader.done != [page.name for page in follow.pages()]:
-        pytest.skip('the lessons have not been followed to their end')
-    return reader
+@pytest.fixture
+def venv(request, large_venv):
+    """An environment for a page: that which runs the tests, if it has all packages."""
+    page = request.getfixturevalue('page')
+    if not can_run(page):
+        pytest.skip(f'{page.name} needs a newer Python')
+    names = pages.packages(pages.number(page) + 1)
+    return pathlib.Path(sys.prefix) if are_installed(names) else large_venv()
+
+
+def can_run(page):
+    """Say whether a page is for this Python."""
+    return sys.version_info >= (pages.python_needed(page) or (3,))
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache with a very small Nova in it."""
+    cache = tmp_path / 'cache' / 'toy-nova-api'
+    cache.mkdir(parents=True)
+    with zipfile.ZipFile(cache / 'nova-34.0.0-py3-none-any.whl', 'w') as wheel:
+        for name, text in samples.NOVA.items():
+            wheel.writestr(name, text)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(cache.parent))
+    monkeypatch.setattr(follow, 'CACHE', cache)
+    return cache
+
+
+@pytest.fixture
+def root(tmp_path, cache):
+    """A small repository with two pages."""
+    root = tmp_path / 'root'
+    given = root / 'lessons' / 'given' / '01-area'
+    given.mkdir(parents=True)
+    for name in states.TOY:
+        shutil.copy(pages.ROOT / name, root)
+    for path in (pages.ROOT / 'lessons').glob('*.py'):
+        shutil.copy(path, root / 'lessons')
+    (root / 'lessons' / '01-area.md').write_text(samples.AREA)
+    (root / 'lessons' / '02-moved.md').write_text(samples.MOVED)
+    (root / 'lessons' / 'README.md').write_text('# Lessons\n')
+    (given / 'tools.md').write_text(samples.TOOLS)
+    return root

@@ -1,30 +1,25 @@
 """Other servers run the same configure.ini: gunicorn, pserve, uWSGI and waitress.
 
-They are no dependency of the toy. The tests install them from PyPI into an
-environment of their own, which takes a minute or two, most of it for pip to
-compile uWSGI; pip keeps the result for the next time. Where they cannot be
-installed, the tests are skipped, except under CI.
+They are no dependency of the toy. The tests install them from PyPI into an environment of their
+own, which takes a minute or two, most of it for pip to compile uWSGI; pip keeps the result for the
+next time. If they cannot be installed, the tests are skipped, except under CI.
 """
 import contextlib
-import json
 import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 import pytest
 
-from support import ROOT, TOKEN, call, copy_program, free_port, parse, send
+from support import FORM, JSON, ROOT, TOKEN, call, copy_program, free_port, install, parse, send
 
 pytestmark = pytest.mark.slow
 
-# The commands are those of the README. What a server does with chunks is its own affair.
-COMMANDS = dict(re.findall(r'^\| (\w+) \|.*\| `(.+)` \|$', (ROOT / 'README.md').read_text(), re.M))
 SERVERS = [
-    # server     package     the answer to a body in chunks
+    # server     package     the answer to a body in chunks, which is each server's own affair
     ('gunicorn', 'gunicorn', 201),
     ('pserve', 'pyramid', 411),
     ('uWSGI', 'uWSGI', 411),
@@ -33,41 +28,28 @@ SERVERS = [
 WAITRESS = ('paste.server_factory = server:server_factory', 'use = egg:waitress#main')
 
 
-@pytest.fixture(scope='session')
-def environment(tmp_path_factory):
-    """An environment that has what requirements.txt says."""
-    folder = tmp_path_factory.mktemp('environment')
-    run_or_skip(sys.executable, '-m', 'venv', '--without-pip', str(folder))
-    install(folder, '-r', str(ROOT / 'requirements.txt'))
-    return folder
-
-
-def install(environment, *what):
-    retries = [] if 'CI' in os.environ else ['--retries', '0']
-    run_or_skip(sys.executable, '-m', 'pip', '--python', str(environment / 'bin' / 'python'),
-                'install', '-q', *retries, *what)
-
-
-def run_or_skip(*command):
-    """Run a command; where it fails, skip the test, or have it fail under CI."""
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        lines = [f'"{" ".join(command)}" failed', *done.stderr.strip().splitlines()[-1:]]
-        (pytest.fail if 'CI' in os.environ else pytest.skip)(': '.join(lines))
+def command(server, port):
+    """Return the command in the row of README.md's table that begins with the server's name."""
+    readme = (ROOT / 'README.md').read_text()
+    row = re.search(rf'^\| {server} \|.*\| `([^`|]+)`[^|]*\|$', readme, re.M)
+    assert row, f'README.md has no row "| {server} | ... | `its command` |"'
+    return row[1].replace('8000', str(port))
 
 
 @contextlib.contextmanager
-def running(folder, command, port):
-    """Run a server until the end of the block, and yield the file that it logs to."""
-    log = folder / 'log'
+def running(server, environment, folder):
+    """Run the program in folder on another server; yield the port, and the file of the log."""
+    port, log = free_port(), folder / 'log'
+    copy_program(folder, ('port = 0', f'port = {port}'), *[WAITRESS] * (server == 'waitress'))
+    (folder / 'venv').symlink_to(environment)
     with open(log, 'w') as output:
         process = subprocess.Popen(
-            ['bash', '-c', command], cwd=folder,
-            env={**os.environ, 'HOME': str(folder)},
+            ['bash', '-c', command(server, port)], cwd=folder,
+            env={**os.environ, 'HOME': str(folder), 'PYTHONDONTWRITEBYTECODE': '1'},
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
     try:
         wait_until_it_listens(process, port, log)
-        yield log
+        yield port, log
     finally:
         os.killpg(process.pid, signal.SIGKILL)      # gunicorn has two processes
         process.wait()
@@ -86,7 +68,6 @@ def wait_until_it_listens(process, port, log):
 CHUNKED = (b'POST /instances HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n'
            b'X-Auth-Token: open-sesame\r\nContent-Type: application/x-www-form-urlencoded\r\n'
            b'Transfer-Encoding: chunked\r\n\r\n9\r\nname=demo\r\n0\r\n\r\n')
-FORM = {**TOKEN, 'Content-Type': 'application/x-www-form-urlencoded'}
 
 
 def check_the_five_calls_and_a_refusal(port):
@@ -94,7 +75,7 @@ def check_the_five_calls_and_a_refusal(port):
     names = [instance['name'] for instance in content['instances']]
     assert (status, names) == (200, ['inst-0', 'inst-1', 'inst-2'])
 
-    status, content, headers = call(port, 'POST', '/instances', 'name=demo_one', FORM)
+    status, content, headers = call(port, 'POST', '/instances', 'name=demo_one', {**TOKEN, **FORM})
     created = content['instance']
     path = '/instances/' + created['id']
     assert (status, created['name']) == (201, 'demo_one')
@@ -103,8 +84,7 @@ def check_the_five_calls_and_a_refusal(port):
 
     assert call(port, 'GET', path)[:2] == (200, {'instance': created})
     renamed = {'instance': {'id': created['id'], 'name': 'demo_two'}}
-    assert call(port, 'PUT', path, json.dumps(renamed),
-                {**TOKEN, 'Content-Type': 'application/json'})[:2] == (200, renamed)
+    assert call(port, 'PUT', path, '{"name": "demo_two"}', {**TOKEN, **JSON})[:2] == (200, renamed)
     assert call(port, 'DELETE', path)[:2] == (204, None)
 
     status, content, headers = call(port, 'GET', '/instances', headers={})
@@ -115,11 +95,7 @@ def check_the_five_calls_and_a_refusal(port):
 @pytest.mark.parametrize('server, package, chunked', SERVERS, ids=[row[0] for row in SERVERS])
 def test_another_server_runs_the_same_ini(environment, tmp_path, server, package, chunked):
     install(environment, package)
-    port = free_port()
-    replacements = [WAITRESS] if server == 'waitress' else []
-    copy_program(tmp_path, ('port = 0', f'port = {port}'), *replacements)
-    (tmp_path / 'venv').symlink_to(environment)
-    with running(tmp_path, COMMANDS[server].replace('8000', str(port)), port) as log:
+    with running(server, environment, tmp_path) as (port, log):
         check_the_five_calls_and_a_refusal(port)
         status, content, _ = parse(send(port, CHUNKED))
         assert status == chunked
