@@ -129,9 +129,9 @@ def read_name(req):
     try:
         fields = read_json(req) if is_json else req.params
         name = fields.get('name')
-    # simplejson raises ValueError or RecursionError; WebOb raises ValueError, LookupError,
-    # OSError or, for a charset it does not know, a DeprecationWarning.
-    except (ValueError, RecursionError, LookupError, OSError, DeprecationWarning) as error:
+    # simplejson raises ValueError or RecursionError; WebOb raises ValueError, LookupError or, for
+    # a charset that it does not know, a DeprecationWarning.
+    except (ValueError, RecursionError, LookupError, DeprecationWarning) as error:
         raise fault(400, f'The request cannot be read: {error}')
     if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME:
         kind = 'JSON' if is_json else 'a form'
@@ -159,7 +159,7 @@ def read_body(req):
     # A body in chunks has no length. The toy's own HTTP server does not decode it; others do.
     if 'Transfer-Encoding' in req.headers and not req.environ.get('wsgi.input_terminated'):
         raise fault(411, 'Send the body with a Content-Length, not in chunks.')
-    length = req.headers.get('Content-Length') or '0'
+    length = req.headers.get('Content-Length', '').strip() or '0'
     if not length.isdecimal():
         raise fault(400, 'The Content-Length is not a number.')
     too_large = fault(413, f'The body is larger than {MAX_BODY} bytes.')

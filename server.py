@@ -131,7 +131,7 @@ class ServerHandler(simple_server.ServerHandler):
         """Send the response. For a client that is gone, or does not read, log one line."""
         try:
             super().finish_response()
-        except OSError as error:
+        except (ConnectionError, TimeoutError) as error:
             LOG.info('hung up on %s: %s', self.environ['REMOTE_ADDR'], error)
 
 

@@ -61,9 +61,11 @@ def run(examples):
 def explain(title, example, got):
     """Say which line of an example fails, and how."""
     name = title.partition('.')[0]
-    for words, text in [(f'{name} stops at this line:', example.source),
-                        ('It should give', example.want), ('With your code, it gives', got)]:
-        PRINT(f'\n{words}\n\n{textwrap.indent(text.rstrip() or "no output", "    ")}')
+    for words, text, nothing in [
+            (f'{name} stops at this line:', example.source, ''),
+            ('It should give', example.want, 'nothing, and run without an error'),
+            ('With your code, it gives', got, 'nothing')]:
+        PRINT(f'\n{words}\n\n{textwrap.indent(text.rstrip() or nothing, "    ")}')
 
 
 def main():

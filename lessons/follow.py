@@ -70,9 +70,10 @@ def step(text):
 
 def start(options, root=ROOT):
     """Make a new folder, ready to begin a page in; leave nothing behind if that fails."""
-    place = place_named(options.page, root)
+    page = page_named(options.page, root)
+    place = pages.place(page) if page else 'end'
     folder = pathlib.Path(options.folder)
-    check_before_start(place, folder, options, root)
+    check_before_start(page, folder, options)
     try:
         folder.mkdir()
     except OSError as error:
@@ -80,7 +81,6 @@ def start(options, root=ROOT):
     try:
         step('Writing the toy, with a first git commit.')
         states.make_folder(place, folder, root, options.port)
-        page = page_at(place, root)
         states.set_page(folder, page.stem if page else 'end')
         make_venv(folder)
         install(folder, ['-r', 'requirements.txt', *pages.packages(place, root)])
@@ -92,29 +92,26 @@ def start(options, root=ROOT):
     step(f'\nThen read lessons/{page.name if page else "README.md"}.')
 
 
-def place_named(word, root):
-    """Return the number of the page that a reader names, or "end"."""
-    known = [pages.number(page) for page in pages.pages(root)]
-    if word == 'end' or word.isascii() and word.isdigit() and int(word) in known:
-        return word if word == 'end' else int(word)
-    there = ', '.join(map(str, known)) or 'no pages'
-    sys.exit(f'There is no page "{word}". There are {there}, and "end".')
+def page_named(word, root):
+    """Return the page with the number or the letter that a reader names, or None for "end"."""
+    known = {str(pages.number(page)): page
+             for page in [*pages.pages(root), *pages.side_roads(root)]}
+    name = word.lstrip('0').upper()
+    if name != 'END' and name not in known:
+        there = ', '.join(known) or 'no pages'
+        sys.exit(f'There is no page "{word}". There are {there}, and "end".')
+    return known.get(name)
 
 
-def page_at(place, root):
-    """Return the page of a number, or None for the end."""
-    return next((page for page in pages.pages(root) if pages.number(page) == place), None)
-
-
-def check_before_start(place, folder, options, root):
+def check_before_start(page, folder, options):
     """Stop if something is missing, or in the way."""
     if not 0 < options.port < 65536:
         sys.exit(f'{options.port} is no port: choose a number from 1 to 65535.')
-    page = page_at(place, root)
     needed = page and pages.python_needed(page)
     if needed and sys.version_info < needed:
-        sys.exit(f'Page {place} needs Python {needed[0]}.{needed[1]} or newer, and this is'
-                 f' {sys.version_info[0]}.{sys.version_info[1]}. Start it with another python3.')
+        sys.exit(f'Page {pages.number(page)} needs Python {needed[0]}.{needed[1]} or newer, and'
+                 f' this is {sys.version_info[0]}.{sys.version_info[1]}. Start it with another'
+                 ' python3.')
     if not shutil.which('git'):
         sys.exit('The lessons need git, and it is not installed here. Install it, then try again.')
     if os.path.lexists(folder):
@@ -175,12 +172,12 @@ def docstring_of(path):
 def how_to_begin(name, folder):
     """Return what to type in the two terminals."""
     return f"""
-{name} is ready. In the first terminal, for the server:
+{name} is ready. Where a page says "the first terminal", run the HTTP server there:
 
 cd {shlex.quote(name)}
 venv/bin/python server.py
 
-In the second terminal, for everything else:
+In the second terminal, type everything else:
 
 cd {shlex.quote(name)}
 T='X-Auth-Token: open-sesame'
@@ -214,6 +211,8 @@ def turn_page(options, root=ROOT):
     """Go on to the next page in the same folder."""
     folder = own_folder()
     page = current_page(folder, root)
+    if page in pages.side_roads(root):
+        sys.exit(f'lessons/{page.name} is a side road: no page follows it.')
     following = [other for other in pages.pages(root) if other > page]
     if not following:
         sys.exit(f'lessons/{page.name} is the last page.')
@@ -295,11 +294,10 @@ def check(options, root=ROOT):
     if run_examples(wanted, folder):
         return 1
     step(f'\nAll {what} hold.')
-    found = '' if options.turn else differences(page, folder)
-    if found:
-        step('\nFor your information, this is how your files differ from the page\'s own solution.'
-             ' Lines with\n"-" are yours, those with "+" are the page\'s, and all of yours may'
-             f' stay.\n\n{found}'.rstrip())
+    if options.diff:
+        found = differences(page, folder)
+        step(f'\nLines with "-" are yours, and lines with "+" are the page\'s. Yours may stay.'
+             f'\n\n{found}'.rstrip() if found else "\nYour files are as the page's own.")
     return 0
 
 
@@ -322,7 +320,7 @@ def differences(page, folder):
     """Return how the files that the page changes differ from its own solution, as a diff."""
     with tempfile.TemporaryDirectory() as right:
         right = pathlib.Path(right).resolve()
-        states.make(pages.number(page), right, page.parent.parent)
+        states.make(pages.place(page), right, page.parent.parent)
         before = states.files(right)
         states.follow_page(page, right)
         after = states.files(right)
@@ -470,6 +468,8 @@ def parser():
     verb.set_defaults(do=apply)
     verb = verbs.add_parser('check', help='run the examples of the page on your code')
     verb.add_argument('--turn', action='store_true', help='the examples of "Your turn"')
+    verb.add_argument('--diff', action='store_true',
+                      help="once all hold, compare your code with the page's own solution")
     verb.set_defaults(do=check)
     verb = verbs.add_parser('nova', help="print Nova's own code, and that of its libraries")
     verb.add_argument('file', help='as nova/api/openstack/wsgi.py')

@@ -88,13 +88,30 @@ class Block:
 # The pages
 
 def pages(root=ROOT):
-    """Return the paths of all pages, in order."""
+    """Return the paths of all pages of the road, in order."""
     return sorted(pathlib.Path(root, 'lessons').glob('[0-9][0-9]-*.md'))
 
 
+def side_roads(root=ROOT):
+    """Return the paths of the pages beside the road, on which no other page builds."""
+    return sorted(pathlib.Path(root, 'lessons').glob('[A-Z]-*.md'))
+
+
 def number(page):
-    """Return the number of a page."""
-    return int(page.name[:2])
+    """Return the number of a page, or the letter of a side road."""
+    first = page.name.partition('-')[0]
+    return int(first) if first.isdigit() else first
+
+
+def place(page):
+    """Return the number of the page whose start is the start of this page, too."""
+    if page.name[0].isdigit():
+        return number(page)
+    head = page.read_text(encoding='utf-8').partition('\n## ')[0]
+    found = re.search(r'^- \*\*Starts from:\*\* page (\d+)', head, re.M)
+    if not found:
+        raise PageError(f'{page.name}: "- **Starts from:** page N" is missing')
+    return int(found[1])
 
 
 def pages_before(place, root=ROOT):
@@ -244,12 +261,14 @@ def tool_commands(text, verb):
 
 def packages(place, root=ROOT):
     """Return the packages that the pages before a number install."""
-    names = []
-    for page in pages_before(place, root):
-        for block in lasting(page):
-            if block.words == 'bash' and not block.flag:
-                names += packages_in(block.text)
+    names = [name for page in pages_before(place, root) for name in packages_of(page)]
     return list(dict.fromkeys(names))
+
+
+def packages_of(page):
+    """Return the packages that a page installs."""
+    return [name for block in lasting(page) if block.words == 'bash' and not block.flag
+            for name in packages_in(block.text)]
 
 
 def packages_in(text):

@@ -9,7 +9,8 @@ import subprocess
 import tempfile
 import textwrap
 
-from pages import ROOT, PageError, commands, lasting, named, number, pages_before, tool_commands
+from pages import (ROOT, PageError, commands, lasting, named, pages_before, place,
+                   tool_commands)
 
 TOY = ['configure.ini', 'server.py', 'auth.py', 'routers.py', 'controllers.py',
        'requirements.txt', '.gitignore']
@@ -33,7 +34,7 @@ def make(place, folder, root=ROOT):
 
 def make_end(page, folder, instead=None):
     """Write to a folder the toy as it is at the end of a page."""
-    make(number(page), folder, page.parent.parent)
+    make(place(page), folder, page.parent.parent)
     follow_page(page, folder, instead)
 
 

@@ -9,6 +9,7 @@ import gc
 import io
 import json
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -268,7 +269,7 @@ def serving(code, folder):
         port = str(listener.getsockname()[1])
     for file in [*ROOT.glob('*.py'), __file__]:
         shutil.copy(file, folder)
-    ini = (ROOT / 'configure.ini').read_text().replace('port = 8000', 'port = ' + port)
+    ini = re.sub(r'^port = .*', f'port = {port}', (ROOT / 'configure.ini').read_text(), flags=re.M)
     (folder / 'configure.ini').write_text(ini)
     server = subprocess.Popen([sys.executable, '-c', code.replace('PORT', port)], cwd=folder,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -129,8 +129,8 @@ def copy_program(folder, *replacements):
     for name in ['configure.ini', *MODULES]:
         shutil.copy(ROOT / name, folder)
     ini = folder / 'configure.ini'
-    text = ini.read_text()
-    for old, new in [('port = 8000', 'port = 0'), *replacements]:
+    text = re.sub(r'^port = \d+$', 'port = 0', ini.read_text(), flags=re.M)
+    for old, new in replacements:
         assert old in text, f'{old!r} is not in configure.ini'
         text = text.replace(old, new)
     ini.write_text(text)

@@ -24,9 +24,9 @@ def test_the_banner_says_where(server):
     assert server.banner == f'Listening on http://localhost:{server.port}, until Ctrl-C.\n'
 
 
-def test_configure_ini_is_plain_and_says_8000():
-    text = (ROOT / 'configure.ini').read_bytes().decode('ascii')
-    assert '\nhost = localhost\nport = 8000\n' in text
+def test_configure_ini_is_ascii():
+    """PasteDeploy reads it in whatever encoding the machine is set to."""
+    assert (ROOT / 'configure.ini').read_bytes().isascii()
 
 
 def test_it_listens_on_the_local_machine_only(server):

@@ -57,7 +57,7 @@ def check(page, folder, venv, *options):
 def examples_hold_with_the_solution_alone(page, scratch, venv=sys.prefix):
     """Check that the examples are red before the first solution, and hold at the end."""
     before, after = scratch / 'before', scratch / 'after'
-    states.make(pages.number(page), before, root_of(page))
+    states.make(pages.place(page), before, root_of(page))
     undo = {}
     for block in pages.lasting(page):
         if block.flag == 'solution':

@@ -67,9 +67,8 @@ def large_venv(tmp_path_factory):
     def make():
         if not made:
             folder = tmp_path_factory.mktemp('large')
-            names = [name for page in pages.pages() if can_run(page)
-                     for block in pages.lasting(page) if block.words == 'bash'
-                     for name in pages.packages_in(block.text)]
+            names = [name for page in [*pages.pages(), *pages.side_roads()] if can_run(page)
+                     for name in pages.packages_of(page)]
             subprocess.run([sys.executable, '-m', 'venv', folder / 'venv'], check=True)
             done = subprocess.run(
                 [folder / 'venv/bin/pip', 'install', '-q', '-r', pages.ROOT / 'requirements.txt',
@@ -87,7 +86,7 @@ def venv(request, large_venv):
     page = request.getfixturevalue('page')
     if not can_run(page):
         pytest.skip(f'{page.name} needs a newer Python')
-    names = pages.packages(pages.number(page) + 1)
+    names = pages.packages(pages.place(page)) + pages.packages_of(page)
     return pathlib.Path(sys.prefix) if are_installed(names) else large_venv()
 
 

@@ -49,8 +49,9 @@ import textwrap
 import threading
 import time
 
+import follow
 import states
-from pages import ROOT, TOOL, PageError, blocks, number, pages, tool_commands
+from pages import ROOT, TOOL, PageError, blocks, place, tool_commands
 
 UUID = re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}')
 VOLATILE = [
@@ -209,13 +210,12 @@ class Reader:
         else:
             self.compare(block.output, self.run(script))
 
-    def start(self, place, name, *options):
+    def start(self, word, name, *options):
         """Make the folder of a page, as "follow.py start" does, with a venv that is there."""
-        place = place if place == 'end' else int(place)
+        page = follow.page_named(word, self.root)
         folder = (self.folder / name).resolve()
         folder.parent.mkdir(exist_ok=True)
-        states.make_folder(place, folder, self.root, self.port)
-        page = next((page for page in pages(self.root) if number(page) == place), None)
+        states.make_folder(place(page) if page else 'end', folder, self.root, self.port)
         states.set_page(folder, page.stem if page else 'end')
         (folder / 'venv').symlink_to(self.venv)
 

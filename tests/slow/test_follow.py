@@ -391,13 +391,15 @@ With your code, it gives
     mine = 'print("debug", self.side)\n        return self.side * self.side'
     shapes.write_text(shapes.read_text().replace('return 0', mine))
     (folder / 'server.py').write_text('# not a file of this page\n')
-    out = does(capfd, 'check', root=root)
-    assert '\n\nAll examples hold.\n\nFor your information' in out
+    assert does(capfd, 'check', root=root).endswith('\n\nAll examples hold.\n')
+    out = does(capfd, 'check', '--diff', root=root)
+    assert '\n\nAll examples hold.\n\nLines with "-" are yours' in out
     assert '-        print("debug", self.side)\n+        """Return the area."""\n' in out
     assert 'tools.py is missing.\n' in out and 'server.py' not in out
     for name in 'area', 'tools':
         follow.main(['apply', name], root)
-    assert does(capfd, 'check', root=root).endswith('\n\nAll examples hold.\n')
+    out = does(capfd, 'check', '--diff', root=root)
+    assert out.endswith('\n\nAll examples hold.\n\nYour files are as the page\'s own.\n')
     assert '  not yet  Task 1. A cube.\n' in does(capfd, 'check', '--turn', root=root, status=1)
     follow.main(['apply', 'cube'], root)
     assert does(capfd, 'check', '--turn', root=root) == '''\
@@ -434,7 +436,7 @@ All examples of "Your turn" hold.
     ('return 0', 'return self.area()', 'RecursionError: maximum recursion depth exceeded'),
     ('"""Shapes."""', 'import nowhere', "ModuleNotFoundError: No module named 'nowhere'"),
     ('"""Shapes."""', 'raise SystemExit', '    SystemExit\n'),
-    ('return 0', 'pass', 'With your code, it gives\n\n    no output\n'),
+    ('return 0', 'pass', 'With your code, it gives\n\n    nothing\n'),
 ])
 def test_how_a_mistake_is_shown(root, folder, capfd, old, new, shown):
     shapes = folder / 'shapes.py'

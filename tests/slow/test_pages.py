@@ -5,7 +5,7 @@ import conditions
 import follow
 import pages
 
-PAGES = pages.pages()
+PAGES = [*pages.pages(), *pages.side_roads()]
 WRONG = [(page, heading) for page in PAGES for heading in conditions.headings_of_wrong(page)]
 
 
