@@ -2,7 +2,6 @@
 import json
 import pathlib
 import subprocess
-import sys
 import time
 
 import pytest
@@ -72,8 +71,6 @@ def toy(tmp_path, venv):
     """The port of the toy as it is after the last page."""
     port, folder = free_port(), tmp_path / 'toy'
     states.make('end', folder)
-    if not (folder / 'clouds.yaml').exists():
-        pytest.skip('the pages that add what clients read are not there')
     ini = folder / 'configure.ini'
     ini.write_text(states.with_port(ini.read_text(), port))
     python = pathlib.Path(venv) / 'bin' / 'python'
