@@ -150,7 +150,7 @@ def code_so_far(folder):
     """Return what each module says of itself in the first line of its docstring."""
     lines = ['The code so far:', '']
     names = sorted(states.files(folder), key=lambda name: ('/' in name, name))
-    modules = [name for name in names if name.endswith('.py')]
+    modules = [name for name in names if name.endswith('.py') and not name.startswith('try_')]
     width = max(map(len, modules), default=0) + 2
     for name in modules:
         about = docstring_of(folder / name)
