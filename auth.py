@@ -33,8 +33,9 @@ def filter_factory(global_conf, token):
     global_conf is a dict of what all sections share. Raises ValueError for a token that no
     header could carry, or that misunderstands the ini format: with quotes, or a comment.
     """
-    if not token or not token.isascii() or any(letter in token for letter in '\'" #;'):
-        raise ValueError('the token must be non-empty ASCII, without quotes, spaces, # or ;')
+    printable = token.isascii() and token.isprintable()
+    if not token or not printable or any(letter in token for letter in '\'" #;'):
+        raise ValueError('the token must be printable ASCII, without quotes, spaces, # or ;')
 
     def auth_filter(app):
         return Auth(app, token)

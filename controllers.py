@@ -19,13 +19,17 @@ LOG = logging.getLogger(__name__)
 
 MAX_NAME = 255          # characters
 MAX_BODY = 64 * 1024    # bytes
+TOO_LARGE = f'The body is larger than {MAX_BODY} bytes.'
 
 FAULTS = {400: 'badRequest', 403: 'forbidden', 404: 'itemNotFound',
           405: 'badMethod', 411: 'badRequest', 413: 'overLimit'}
 
 
 def fault(status, message, **headers):
-    """Return a response that refuses a request, and that can also be raised."""
+    """Return a response that refuses a request, and that can also be raised.
+
+    Further arguments are headers, under WebOb's names: allow=, for one.
+    """
     content = {FAULTS[status]: {'code': status, 'message': message}}
     return status_map[status](body=to_json(content), content_type='application/json', **headers)
 
@@ -162,13 +166,12 @@ def read_body(req):
     length = req.headers.get('Content-Length', '').strip() or '0'
     if not length.isdecimal():
         raise fault(400, 'The Content-Length is not a number.')
-    too_large = fault(413, f'The body is larger than {MAX_BODY} bytes.')
     if len(length) > 10 or int(length) > MAX_BODY:      # int refuses thousands of digits
-        raise too_large
+        raise fault(413, TOO_LARGE)
     try:
         body = req.body_file.read(MAX_BODY + 1)
     except OSError as error:
         raise fault(400, f'The body cannot be read: {error}')
     if len(body) > MAX_BODY:
-        raise too_large     # it came in chunks, without a length
+        raise fault(413, TOO_LARGE)     # the body came in chunks, without a length
     req.body = body

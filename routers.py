@@ -47,7 +47,7 @@ class Router:
         for url, methods, action in ROUTES:
             self.map.connect(url, controller=controller, action=action,
                              conditions={'method': methods})
-        self.map.create_regs()
+        self.map.create_regs()      # now, and not in the threads of the first requests
         # Without the last two arguments, ?_method=DELETE would turn a GET into a DELETE, and
         # Routes would keep the last request, token included.
         self._router = RoutesMiddleware(self._dispatch, self.map,

@@ -86,8 +86,12 @@ class Server(socketserver.ThreadingMixIn, simple_server.WSGIServer):
     request_queue_size = 128    # connections that may wait to be accepted
 
     def handle_error(self, request, client_address):
-        """Log a connection that broke in one line. ServerHandler logs what the app raises."""
-        LOG.info('hung up on %s: %s', client_address[0], sys.exc_info()[1])
+        """Log a connection that broke in one line, and any other error with its traceback."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            LOG.info('hung up on %s: %s', client_address[0], error)
+        else:
+            super().handle_error(request, client_address)
 
 
 class RequestHandler(simple_server.WSGIRequestHandler):
@@ -97,7 +101,10 @@ class RequestHandler(simple_server.WSGIRequestHandler):
     wbufsize = -1   # buffer the response, so that headers and body leave together
 
     def handle(self):
-        """Parse the request, and have the app called. socketserver calls this."""
+        """Parse the request, and have the app called. socketserver calls this.
+
+        wsgiref's own method is the same, but for its ServerHandler.
+        """
         self.raw_requestline = self.rfile.readline(65537)
         if len(self.raw_requestline) > 65536:
             self.requestline, self.request_version, self.command = '', '', ''

@@ -52,12 +52,13 @@ def test_process_request_returns_none_to_pass_on():
 
 @pytest.mark.parametrize('token', [
     '', 'schl\xfcssel', '"open-sesame"', "'open-sesame'", 'open-sesame ; comment',
-    'open-sesame # comment', 'open-sesame;', 'open-sesame#', 'open sesame'])
+    'open-sesame # comment', 'open-sesame;', 'open-sesame#', 'open sesame', 'open\nsesame',
+    'open\0sesame'])
 def test_a_token_that_cannot_work_is_refused_at_the_start(token):
     with pytest.raises(ValueError) as refusal:
         auth.filter_factory({}, token=token)
     assert str(refusal.value) == (
-        'the token must be non-empty ASCII, without quotes, spaces, # or ;')
+        'the token must be printable ASCII, without quotes, spaces, # or ;')
 
 
 def test_the_filter_factory_is_an_ordinary_function():
