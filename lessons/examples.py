@@ -8,6 +8,7 @@ import doctest
 import json
 import os
 import re
+import signal
 import sys
 import textwrap
 import traceback
@@ -44,6 +45,16 @@ class Runner(doctest.DocTestRunner):
         self.failure = example, shortened(''.join(traceback.format_exception(*exc_info)))
 
 
+def stop_if_it_hangs(title):
+    """Say so, and stop, if an example still runs after half a minute."""
+    def stop(number, frame):
+        PRINT(f'  hangs     {title}\n\nIs there an endless loop, or a thread that waits for a lock'
+              ' which it holds already?', flush=True)
+        os._exit(1)
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(30)
+
+
 def run(examples):
     """Run the examples in one session; return the title and the failure of the first that fails."""
     runner = Runner(verbose=False, optionflags=doctest.ELLIPSIS | doctest.FAIL_FAST)
@@ -51,6 +62,7 @@ def run(examples):
     for title, text in examples:
         test = doctest.DocTestParser().get_doctest(text, {}, title, None, None)
         test.globs, runner.failure = names, None
+        stop_if_it_hangs(title)
         runner.run(test, clear_globs=False)
         PRINT('  not yet ' if runner.failure else '  holds   ', title, flush=True)
         if runner.failure and not first:
