@@ -49,7 +49,7 @@ def stop_if_it_hangs(title):
     """Say so, and stop, if an example still runs after half a minute."""
     def stop(number, frame):
         PRINT(f'  hangs     {title}\n\nIs there an endless loop, or a thread that waits for a lock'
-              ' which it holds already?', flush=True)
+              ' which it holds already?', file=sys.__stdout__, flush=True)
         os._exit(1)
     signal.signal(signal.SIGALRM, stop)
     signal.alarm(30)

@@ -456,7 +456,7 @@ def parser():
                    formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = whole.add_subparsers(dest='verb', required=True, metavar='VERB')
     verb = verbs.add_parser('start', help='make a folder for a page')
-    verb.add_argument('page', help='the number of the page, or "end"')
+    verb.add_argument('page', help='the number of the page, the letter of a side road, or "end"')
     verb.add_argument('folder', help='the folder to make')
     verb.add_argument('--port', type=int, default=8000, help='the port to use, if not 8000')
     verb.set_defaults(do=start)
