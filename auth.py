@@ -64,8 +64,8 @@ class Auth:
     def process_request(self, req):
         """Return None to let the request pass, or a 403 fault.
 
-        Nova's authtoken responds with 401. Middleware in nova/api/wsgi.py has a method of this
-        name, for all of Nova's own filters.
+        Nova's authtoken responds with 401. Middleware, the base class of filters in
+        nova/api/wsgi.py, has a method of this name.
         """
         sent = req.headers.get('X-Auth-Token', '')
         # compare_digest takes equally long for every wrong token of one length, so that no

@@ -58,8 +58,7 @@ class Controller:
         """Call the action from the match, and return its result as a response.
 
         The router passes requests on to this, and @wsgify calls the response, which calls
-        start_response. The arguments are a copy, as in Nova, because filters may still want to
-        see the match on the way back.
+        start_response. The arguments are a copy, as in Nova: all layers share the match.
         """
         args = req.environ['wsgiorg.routing_args'][1].copy()
         del args['controller']
