@@ -1,8 +1,11 @@
 """What every page must fulfil. Each function raises AssertionError where a page does not."""
+import glob
 import pathlib
 import re
 import subprocess
 import sys
+
+import pytest
 
 import follow
 import pages
@@ -11,6 +14,9 @@ from documents import Reader
 
 WRONG = pathlib.Path(__file__).parent / 'wrong'
 
+# What the head of a page may need, and the file of the program.
+PROGRAMS = {'RabbitMQ': '/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server'}
+
 
 def root_of(page):
     return page.parent.parent
@@ -18,8 +24,19 @@ def root_of(page):
 
 # A page is followed.
 
+def program_missing(page):
+    """Return the program that the head of a page needs and this machine does not have, or None."""
+    head = page.read_text(encoding='utf-8').partition('\n## ')[0]
+    for name in re.findall(r'^- \*\*Needs:\*\* (\w+)', head, re.M):
+        if not glob.glob(PROGRAMS[name]):
+            return name
+    return None
+
+
 def follow_to_the_end(page, scratch, venv=sys.prefix):
     """Follow a page from its own start, and compare the folder with the start of the next page."""
+    if missing := program_missing(page):
+        pytest.skip(f'{page.name} needs {missing}, which is not installed')
     starts = [words[0] for block in pages.blocks(page) if not block.headings
               for words in pages.tool_commands(block.text, 'start')]
     assert starts[:1] == [str(pages.number(page))], 'the page does not begin with its own "start"'
