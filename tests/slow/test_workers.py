@@ -212,6 +212,5 @@ def test_no_answered_write_is_lost(gunicorn):
     assert not clients.unexpected, (clients.unexpected[:3], log.read_text()[-4000:])
     assert not clients.lost(), clients.statuses
     assert clients.statuses['create', 202] > 20, clients.statuses
-    assert set(clients.statuses['action', status] for status in (202, 409)) != {0}
-    assert sum(clients.statuses[what, None] for what in ('create', 'rename', 'action',
-                                                         'delete', 'show')) <= 40
+    none = sum(count for (_, status), count in clients.statuses.items() if status is None)
+    assert none <= CLIENTS, clients.statuses    # at most what the killed worker had in hand
