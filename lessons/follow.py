@@ -73,14 +73,15 @@ def start(options, root=ROOT):
     page = page_named(options.page, root)
     place = pages.place(page) if page else 'end'
     folder = pathlib.Path(options.folder)
-    check_before_start(page, folder, options)
+    port = int(states.port_of(root)) if options.port is None else options.port
+    check_before_start(page, folder, port)
     try:
         folder.mkdir()
     except OSError as error:
         sys.exit(f'{folder} cannot be made: {error.strerror}.')
     try:
         step('Writing the toy, with a first git commit.')
-        states.make_folder(place, folder, root, options.port)
+        states.make_folder(place, folder, root, port)
         states.set_page(folder, page.stem if page else 'end')
         make_venv(folder)
         install(folder, ['-r', 'requirements.txt', *pages.packages(place, root)])
@@ -103,10 +104,10 @@ def page_named(word, root):
     return known.get(name)
 
 
-def check_before_start(page, folder, options):
+def check_before_start(page, folder, port):
     """Stop if something is missing, or in the way."""
-    if not 0 < options.port < 65536:
-        sys.exit(f'{options.port} is no port: choose a number from 1 to 65535.')
+    if not 0 < port < 65536:
+        sys.exit(f'{port} is no port: choose a number from 1 to 65535.')
     needed = page and pages.python_needed(page)
     if needed and sys.version_info < needed:
         sys.exit(f'Page {pages.number(page)} needs Python {needed[0]}.{needed[1]} or newer, and'
@@ -458,7 +459,7 @@ def parser():
     verb = verbs.add_parser('start', help='make a folder for a page')
     verb.add_argument('page', help='the number of the page, the letter of a side road, or "end"')
     verb.add_argument('folder', help='the folder to make')
-    verb.add_argument('--port', type=int, default=8000, help='the port to use, if not 8000')
+    verb.add_argument('--port', type=int, help="the port to use, if not the toy's own")
     verb.set_defaults(do=start)
     verb = verbs.add_parser('next', help='go on to the next page')
     verb.set_defaults(do=turn_page)

@@ -26,6 +26,8 @@ def make(place, folder, root=ROOT):
     folder.mkdir(exist_ok=True)
     for name in TOY:
         shutil.copy(pathlib.Path(root, name), folder / name)
+    ini = folder / 'configure.ini'      # the toy's own port may have been changed
+    ini.write_text(re.sub(r'^port *= *\d+', 'port = 8000', ini.read_text(), flags=re.M))
     for page in pages_before(place, root):
         follow_page(page, folder)
     for path in folder.glob('try_*'):
