@@ -54,6 +54,9 @@ import states
 from pages import ROOT, TOOL, PageError, blocks, place, tool_commands
 
 UUID = re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}')
+# What Python was busy with depends on its version.
+RECURSION = re.compile(r'(maximum recursion depth exceeded)\s+(?:while|in)'
+                       r'\s+(?:calling\s+a\s+Python\s+object|comparison)')
 VOLATILE = [
     (re.compile(r'\x1b\[[\d;]*m'), ''),
     (re.compile(r'/home/you/[\w-]+'), '<folder>'),
@@ -425,6 +428,7 @@ def fold(text):
 
 def plain(text, port='8000'):
     """Return a text without what may differ, and the ids that stood in it."""
+    text = RECURSION.sub(r'\1', text)
     text = fold(re.sub(rf'(?<![-\w]){port}(?![-\w])', '8000', text))
     for pattern, name in VOLATILE:
         text = pattern.sub(name, text)
