@@ -9,13 +9,15 @@ import subprocess
 import tempfile
 import textwrap
 
-from pages import (ROOT, PageError, commands, lasting, named, pages_before, place,
-                   tool_commands)
+from pages import ROOT, PageError, commands, lasting, named, pages_before, tool_commands
 
 TOY = ['configure.ini', 'server.py', 'auth.py', 'routers.py', 'controllers.py',
        'requirements.txt', '.gitignore']
-LEFT_OUT = {'venv', 'lessons', '.git', '__pycache__', '.pytest_cache'}
-NOT_COMMITTED = '/venv\n/lessons\n/try_*\n__pycache__/\n*.sqlite\n*.log\n*.pid\n'
+# What commands of the pages make is no part of a state: Nova's own files among them.
+MADE_OF_NOVA = {'nova-34.0.0', 'api-paste.ini', 'compute_id'}
+LEFT_OUT = {'venv', 'lessons', '.git', '__pycache__', '.pytest_cache', *MADE_OF_NOVA}
+NOT_COMMITTED = ('/venv\n/lessons\n/try_*\n__pycache__/\n*.sqlite\n*.log\n*.pid\n'
+                 '/nova-34.0.0*\n/api-paste.ini\n/compute_id\n')
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -32,12 +34,6 @@ def make(place, folder, root=ROOT):
         follow_page(page, folder)
     for path in folder.glob('try_*'):
         path.unlink()       # what a page only tries out
-
-
-def make_end(page, folder, instead=None):
-    """Write to a folder the toy as it is at the end of a page."""
-    make(place(page), folder, page.parent.parent)
-    follow_page(page, folder, instead)
 
 
 def follow_page(page, folder, instead=None):

@@ -1,9 +1,11 @@
 """What every page must fulfil. Each function raises AssertionError where a page does not."""
+import functools
 import glob
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -20,6 +22,24 @@ PROGRAMS = {'RabbitMQ': '/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-s
 
 def root_of(page):
     return page.parent.parent
+
+
+@functools.cache
+def texts_before(page):
+    """Return the files at the start of a page. Making them takes a second or two."""
+    with tempfile.TemporaryDirectory() as folder:
+        states.make(pages.place(page), pathlib.Path(folder), root_of(page))
+        return states.files(pathlib.Path(folder))
+
+
+def make_start(page, folder):
+    folder.mkdir()
+    states.write(folder, texts_before(page))
+
+
+def make_end(page, folder, instead=None):
+    make_start(page, folder)
+    states.follow_page(page, folder, instead)
 
 
 # A page is followed.
@@ -46,7 +66,7 @@ def follow_to_the_end(page, scratch, venv=sys.prefix):
     (clone / 'lessons').symlink_to(page.parent)
     reader = Reader(clone, temporary, root_of(page), venv)
     reader.read(page)
-    states.make_end(page, scratch / 'right')
+    make_end(page, scratch / 'right')
     there, right = files_of(reader.folder), files_of(scratch / 'right')
     other = [name for name in {*there, *right} if there.get(name) != right.get(name)]
     assert not other, f'{", ".join(sorted(other))}: not as at the start of the next page'
@@ -74,7 +94,7 @@ def check(page, folder, venv, *options):
 def examples_hold_with_the_solution_alone(page, scratch, venv=sys.prefix):
     """Check that the examples are red before the first solution, and hold at the end."""
     before, after = scratch / 'before', scratch / 'after'
-    states.make(pages.place(page), before, root_of(page))
+    make_start(page, before)
     undo = {}
     for block in pages.lasting(page):
         if block.flag == 'solution':
@@ -82,7 +102,7 @@ def examples_hold_with_the_solution_alone(page, scratch, venv=sys.prefix):
             assert status == 1, 'the examples hold before the solution is there'
             break
         states.follow_block(page, block, before, undo)
-    states.make_end(page, after)
+    make_end(page, after)
     status, printed = check(page, after, venv)
     assert status == 0, printed
     assert printed.endswith('\nAll examples hold.\n')
@@ -91,7 +111,7 @@ def examples_hold_with_the_solution_alone(page, scratch, venv=sys.prefix):
 def turn_holds_with_the_answer_alone(page, scratch, venv=sys.prefix):
     """Check that the examples of "Your turn" are red at first, and hold with the page's answer."""
     folder = scratch / 'turn'
-    states.make_end(page, folder)
+    make_end(page, folder)
     status, printed = check(page, folder, venv, '--turn')
     assert status == 1, 'the examples of "Your turn" hold without an answer'
     assert names_in_turn(page), 'there is no given block with an answer under "Your turn"'
@@ -148,11 +168,11 @@ def is_stopped(page, heading, scratch, venv=sys.prefix, folder=WRONG):
     if kind == 'example':
         solutions = [block.name for block in pages.lasting(page) if block.flag == 'solution']
         assert name in solutions, f'{name} is no solution of the page'
-        states.make_end(page, place, {name: its})
+        make_end(page, place, {name: its})
         status, printed = check(page, place, venv)
     else:
         assert name in names_in_turn(page), f'{name} is no answer of the page'
-        states.make_end(page, place)
+        make_end(page, place)
         apply_answers(page, place, {name: its})
         status, printed = check(page, place, venv, '--turn')
     assert status == 1, 'all examples hold'

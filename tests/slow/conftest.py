@@ -12,6 +12,7 @@ import zipfile
 import pytest
 
 import follow
+import packages
 import pages
 import samples
 import states
@@ -67,12 +68,10 @@ def large_venv(tmp_path_factory):
     def make():
         if not made:
             folder = tmp_path_factory.mktemp('large')
-            names = [name for page in [*pages.pages(), *pages.side_roads()] if can_run(page)
-                     for name in pages.packages_of(page)]
             subprocess.run([sys.executable, '-m', 'venv', folder / 'venv'], check=True)
             done = subprocess.run(
                 [folder / 'venv/bin/pip', 'install', '-q', '-r', pages.ROOT / 'requirements.txt',
-                 *dict.fromkeys(names)], capture_output=True, text=True)
+                 *packages.of_pages()], capture_output=True, text=True)
             made.append(None if done.returncode else folder / 'venv')
         if made[0] is None:
             skip_or_fail('the packages of the pages cannot be installed')
@@ -84,15 +83,10 @@ def large_venv(tmp_path_factory):
 def venv(request, large_venv):
     """An environment for a page: that which runs the tests, if it has all packages."""
     page = request.getfixturevalue('page')
-    if not can_run(page):
+    if not packages.can_run(page):
         pytest.skip(f'{page.name} needs a newer Python')
     names = pages.packages(pages.place(page)) + pages.packages_of(page)
     return pathlib.Path(sys.prefix) if are_installed(names) else large_venv()
-
-
-def can_run(page):
-    """Say whether a page is for this Python."""
-    return sys.version_info >= (pages.python_needed(page) or (3,))
 
 
 @pytest.fixture
