@@ -3,6 +3,7 @@
     python3 lessons/follow.py start 10 ../page-10
     python3 lessons/follow.py start 10 ../page-10 --port 8001
     python3 lessons/follow.py start end ../toy
+    python3 lessons/follow.py start real ../real
 
 In the folder that "start" has made:
 
@@ -37,6 +38,8 @@ import pages
 import states
 from pages import ROOT, PageError
 
+# "start real" makes the folder of this page: the real Nova runs in it, and prints its trace.
+REAL = '38'
 CACHE = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache', 'toy-nova-api')
 # The beginning of a path tells the package that has the file.
 RELEASES = {
@@ -85,22 +88,27 @@ def start(options, root=ROOT):
         states.set_page(folder, page.stem if page else 'end')
         make_venv(folder)
         install(folder, ['-r', 'requirements.txt', *pages.packages(place, root)])
+        if options.page == 'real':
+            make_databases(folder)
     except BaseException:
         shutil.rmtree(folder)
         raise
     step(f'\n{code_so_far(folder)}')
     step(how_to_begin(options.folder, folder))
-    step(f'\nThen read lessons/{page.name if page else "README.md"}.')
+    step(f'\nThen read lessons/{page.name if page and options.page != "real" else "README.md"}.')
 
 
 def page_named(word, root):
-    """Return the page with the number or the letter that a reader names, or None for "end"."""
+    """Return the page with the number or the letter that a reader names, or None for "end".
+
+    "real" is another name for a page.
+    """
     known = {str(pages.number(page)): page
              for page in [*pages.pages(root), *pages.side_roads(root)]}
-    name = word.lstrip('0').upper()
+    name = REAL if word == 'real' else word.lstrip('0').upper()
     if name != 'END' and name not in known:
         there = ', '.join(known) or 'no pages'
-        sys.exit(f'There is no page "{word}". There are {there}, and "end".')
+        sys.exit(f'There is no page "{word}". There are {there}, "real", and "end".')
     return known.get(name)
 
 
@@ -133,6 +141,14 @@ def install(folder, names):
     done = run_quietly(['venv/bin/python', '-m', 'pip', 'install', '-q', *names], folder)
     if done.returncode:
         sys.exit(f'The packages could not be installed: {reason_of(done)}')
+
+
+def make_databases(folder):
+    """Make the databases of the real Nova, with the script that the pages have made for that."""
+    step("Making Nova's databases.")
+    done = run_quietly(['bash', 'prepare.sh'], folder)
+    if done.returncode:
+        sys.exit(f'bash prepare.sh has failed: {done.stdout.strip().splitlines()[-1]}')
 
 
 def run_quietly(words, folder=None):
@@ -267,8 +283,8 @@ def about(blocks):
     """Return what blocks do, in a few words each."""
     for block in blocks:
         ask = block.asks
-        if ask and ask.symbol:
-            yield f'{ask.file}, {ask.what} {ask.symbol}'
+        if ask and (ask.line or ask.symbol):
+            yield f'{ask.file}, {ask.what} {ask.line or ask.symbol}'
         elif ask:
             yield f'{ask.what} {ask.file}'
         else:
@@ -457,7 +473,8 @@ def parser():
                    formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = whole.add_subparsers(dest='verb', required=True, metavar='VERB')
     verb = verbs.add_parser('start', help='make a folder for a page')
-    verb.add_argument('page', help='the number of the page, the letter of a side road, or "end"')
+    verb.add_argument('page', help='the number of the page, the letter of a side road, "end",'
+                      ' or "real": the real Nova, ready for its trace')
     verb.add_argument('folder', help='the folder to make')
     verb.add_argument('--port', type=int, help="the port to use, if not the toy's own")
     verb.set_defaults(do=start)

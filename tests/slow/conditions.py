@@ -48,7 +48,7 @@ def program_missing(page):
     """Return the program that the head of a page needs and this machine does not have, or None."""
     head = page.read_text(encoding='utf-8').partition('\n## ')[0]
     for name in re.findall(r'^- \*\*Needs:\*\* (\w+)', head, re.M):
-        if not glob.glob(PROGRAMS[name]):
+        if name in PROGRAMS and not glob.glob(PROGRAMS[name]):
             return name
     return None
 

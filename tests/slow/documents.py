@@ -80,6 +80,7 @@ SHOWS = re.compile(rf'({re.escape(TOOL)}|git (diff|show|log|status)\b|sed -n |ca
 # A traceback: its first line, and its frames, which a document may show as "...".
 FRAMES = re.compile(r'^(Traceback \(most recent call last\):\n)(?: .*\n)+', re.M)
 END = '(end of the block)'
+KEPT = ('venv', 'nova-34.0.0')      # large, and left as they are where changes are undone
 SESSION = f'''
 import code, sys
 console = code.InteractiveConsole()
@@ -221,6 +222,8 @@ class Reader:
         states.make_folder(place(page) if page else 'end', folder, self.root, self.port)
         states.set_page(folder, page.stem if page else 'end')
         (folder / 'venv').symlink_to(self.venv)
+        if word == 'real':
+            follow.make_databases(folder)
 
     def succeed(self, script):
         """Run commands whose output is not on the page. None may be wrong, or print nothing.
@@ -255,17 +258,17 @@ class Reader:
             shutil.rmtree(copy)
         for scope in scopes[len(self.scopes):]:
             copy = self.scratch / f'copy-{len(self.scopes)}'
-            leave_out = None if (self.folder / 'venv').is_symlink() else (
-                shutil.ignore_patterns('venv'))
-            shutil.copytree(self.folder, copy, symlinks=True, ignore=leave_out)
+            shutil.copytree(self.folder, copy, symlinks=True, ignore=shutil.ignore_patterns(*KEPT))
             self.scopes.append((scope, self.folder, copy, states.files(self.folder)))
 
     def restore(self, copy):
         """Make the folder what it was when it was copied."""
         for path in self.folder.iterdir():
+            if path.name in KEPT:
+                continue
             if path.is_symlink() or path.is_file():
                 path.unlink()
-            elif path.name != 'venv':
+            else:
                 shutil.rmtree(path)
         shutil.copytree(copy, self.folder, symlinks=True, dirs_exist_ok=True)
 
