@@ -17,8 +17,11 @@ EXAMPLES = ['example', 'turn']      # flags of examples
 
 # The last words of the paragraph in front of a block say what the block does to which file.
 ASKS = re.compile(r'''
-    (?: ([Nn]ew\ file|[Aa]ll\ of|[Ss]ections\ of|[Rr]emove\ from)\ `([^`]+)`
-      | [Ii]n\ `([^`]+)`,\ (?: (in\ place\ of|after|before)\ `([^`]+)`
+    (?: ([Nn]ew\ file|[Aa]ll\ of|[Ss]ections\ of|[Rr]emove\ from|[Aa]t\ the\ end\ of)
+        \ `([^`]+)`
+      | [Ii]n\ `([^`]+)`,\ (?: (in\ place\ of|after|before)
+                               \ (?:the\ line\ `([^`]+)`\ of\ )?`([^`]+)`
+                             | (in\ place\ of|after|before)\ the\ line\ `([^`]+)`
                              | (the\ imports|the\ docstring) )
     ):\**$''', re.X)
 TOOL = 'python3 lessons/follow.py '
@@ -35,6 +38,7 @@ class Ask:
     what: str           # new file, after, the imports ...
     file: str
     symbol: str = ''    # the definition to put it near, or in place of
+    line: str = ''      # the line, if it is one line, of that definition or of the file
 
 
 @dataclasses.dataclass
@@ -71,8 +75,9 @@ class Block:
         found = ASKS.search(self.before)
         if not found or self.words not in ('text file', self.words.split()[0]):
             return None
-        what, file, other_file, where, symbol, part = found.groups()
-        return Ask((what or where or part).lower(), file or other_file, symbol or '')
+        what, file, other, where, line, symbol, by_line, its_line, part = found.groups()
+        return Ask((what or where or by_line or part).lower(), file or other, symbol or '',
+                   line or its_line or '')
 
     @property
     def changes_files(self):

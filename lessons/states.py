@@ -1,5 +1,6 @@
 """Make the toy as it is at the start of a page, and do what blocks say."""
 import ast
+import itertools
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ LEFT_OUT = {'venv', 'lessons', '.git', '__pycache__', '.pytest_cache', *MADE_OF_
 NOT_COMMITTED = ('/venv\n/lessons\n/try_*\n__pycache__/\n*.sqlite\n*.log\n*.pid\n'
                  '/nova-34.0.0*\n/api-paste.ini\n/compute_id\n')
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+IMPORTS = (ast.Import, ast.ImportFrom)
 
 
 # States
@@ -49,6 +51,8 @@ def follow_page(page, folder, instead=None):
 
 def follow_block(page, block, folder, undo):
     """Make the change that a lasting block makes where it stands."""
+    if block.asks and of_nova(block.asks.file):
+        return
     if block.flag == 'solution' or not block.flag and block.changes_files:
         change(block, folder)
     elif block.words == 'bash' and not block.flag:
@@ -72,9 +76,20 @@ def apply_in_passing(page, words, folder, undo, place):
 
 # Files
 
-def files(folder):
-    """Return {name: text} for all files of a folder that people write themselves."""
+def of_nova(name):
+    """Say whether a file is one of Nova's own, which a page may change, but no state has."""
+    return name.partition('/')[0] in MADE_OF_NOVA
+
+
+def files(folder, others=()):
+    """Return {name: text} for all files of a folder that people write themselves.
+
+    Nova's own are among them only if others names them.
+    """
     found = {}
+    for name in filter(of_nova, others):
+        if pathlib.Path(folder, name).is_file():
+            found[name] = pathlib.Path(folder, name).read_text(encoding='utf-8')
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(set(folders) - LEFT_OUT)
         for name in sorted(set(names) - LEFT_OUT):
@@ -106,7 +121,8 @@ def own_files(folder):
 
 def changes(blocks, folder, port=None):
     """Return {name: (old text, new text)} for what blocks do. Change nothing."""
-    before = files(folder)
+    asked = {block.asks.file for block in blocks if block.asks}
+    before = files(folder, asked)
     with tempfile.TemporaryDirectory() as copy:
         copy = pathlib.Path(copy).resolve()
         write(copy, before)
@@ -115,7 +131,10 @@ def changes(blocks, folder, port=None):
                 block.text = with_port(block.text, port)
             if not change(block, copy):
                 raise PageError(f'{block.place}: this block does not say what it changes')
-        after = files(copy)
+        after = files(copy, asked)
+    for name in before.keys() & after.keys():
+        if name.endswith('.py') and before[name] != after[name]:
+            after[name] = keep_imports(before[name], after[name])
     return {name: (before.get(name), after.get(name)) for name in sorted({*before, *after})
             if before.get(name) != after.get(name)}
 
@@ -179,16 +198,43 @@ def edit(source, text, ask):
         for name in text.split():
             source = remove(source, name)
         result = source
+    elif ask.what == 'at the end of':
+        result = source.rstrip('\n') + '\n\n' + text
     elif ask.what == 'the imports':
         result = replace_imports(source, text)
     elif ask.what == 'the docstring':
         result = replace_docstring(source, text)
+    elif ask.line:
+        result = edit_line(source, text, ask)
     elif ask.what == 'in place of':
         result = replace(source, text, ask.symbol)
     else:
         result = insert(source, text, ask.what, ask.symbol)
-    parse(result, 'would not be Python any more')
+    if ask.file.endswith('.py'):
+        parse(result, 'would not be Python any more')
     return result
+
+
+def edit_line(source, text, ask):
+    """Put a text in the place of a line, or after or before it.
+
+    Where an empty line sets the line apart from what follows or precedes, the text is, too.
+    """
+    lines = source.splitlines(True)
+    first, last = extent(source, ask.symbol) if ask.symbol else (1, len(lines))
+    found = [index for index in range(first - 1, last) if lines[index].strip() == ask.line]
+    if len(found) != 1:
+        raise PageError(f'has {len(found)} lines "{ask.line}"')
+    at = found[0]
+    if ask.what == 'in place of':
+        lines[at] = text
+    elif ask.what == 'after':
+        apart = at + 1 < len(lines) and not lines[at + 1].strip()
+        lines.insert(at + 1, '\n' * apart + text)
+    else:
+        apart = at > 0 and not lines[at - 1].strip()
+        lines.insert(at, text + '\n' * apart)
+    return ''.join(lines)
 
 
 def move_files(block, folder, strict=False):
@@ -342,17 +388,47 @@ def indented(text, symbol):
 
 def replace_imports(source, text):
     """Put a text in the place of the import statements at the top."""
+    first, last = imports_of(source)[1:]
+    lines = source.splitlines(True)
+    return ''.join([*lines[:first], text, *lines[last:]])
+
+
+def imports_of(source):
+    """Return the import statements at the top, and where their lines begin and end."""
     body = parse(source).body
     start = 1 if docstring(source) else 0
-    end = start
-    while end < len(body) and isinstance(body[end], (ast.Import, ast.ImportFrom)):
-        end += 1
-    lines = source.splitlines(True)
-    if start == end:
+    found = list(itertools.takewhile(lambda node: isinstance(node, IMPORTS), body[start:]))
+    if not found:
         first = last = body[0].end_lineno if start else 0
     else:
-        first, last = body[start].lineno - 1, body[end - 1].end_lineno
-    return ''.join([*lines[:first], text, *lines[last:]])
+        first, last = found[0].lineno - 1, found[-1].end_lineno
+    return found, first, last
+
+
+def keep_imports(old, new):
+    """Return a changed module, with the old imports that it still uses.
+
+    Given imports do not know what a reader's own lines need. A module that was not Python
+    is left as the blocks have made it.
+    """
+    try:
+        old_imports = imports_of(old)[0]
+    except PageError:
+        return new
+    names = {node.id for node in ast.walk(parse(new)) if isinstance(node, ast.Name)}
+    known = {name for node in ast.walk(parse(new)) for name in imported_by(node)}
+    known.update(name for node in parse(new).body for name in names_of(node))
+    lost = [ast.unparse(node) + '\n' for node in old_imports
+            if names & set(imported_by(node)) - known]
+    lines = new.splitlines(True)
+    last = imports_of(new)[2]
+    return ''.join([*lines[:last], *lost, *lines[last:]])
+
+
+def imported_by(node):
+    """Return the names that a statement imports."""
+    names = node.names if isinstance(node, IMPORTS) else []
+    return [(alias.asname or alias.name).partition('.')[0] for alias in names]
 
 
 def replace_docstring(source, text):
@@ -399,7 +475,7 @@ def take_back(folder, name):
     if not path.exists():
         raise PageError(f'"{name}" has not been applied here')
     changed = json.loads(path.read_text(encoding='utf-8'))
-    there = files(folder)
+    there = files(folder, changed)
     others = [file for file, (_, new) in changed.items() if there.get(file) != new]
     if others:
         raise PageError(f'{", ".join(others)}: changed since "{name}" was applied')

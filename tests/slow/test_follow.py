@@ -1,6 +1,7 @@
 """The lesson tool, lessons/follow.py, on the two sample pages."""
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 
 import follow
 import pages
+import samples
 import states
 from support import ROOT
 
@@ -166,12 +168,102 @@ def test_an_edit_that_cannot_be_done(what, symbol, text, message):
         states.edit('x = (', text + '\n', pages.Ask('in place of', 'code.py', 'x'))
 
 
+LINES = """\
+def one():
+    a = 1
+    return a
+
+
+def two():
+    a = 1
+
+    return a
+"""
+
+
+@pytest.mark.parametrize('ask, old, new', [
+    ('in place of the line `return a` of `one`', '    a = 1\n    return a\n', '    a = 1\nNEW\n'),
+    ('after the line `a = 1` of `one`', '    a = 1\n    return', '    a = 1\nNEW\n    return'),
+    ('after the line `a = 1` of `two`', '    a = 1\n\n', '    a = 1\n\nNEW\n\n'),
+    ('before the line `return a` of `two`', '\n\n    return', '\n\nNEW\n\n    return'),
+    ('before the line `def two():`', 'def two', 'NEW\n\ndef two'),
+    ('at the end of', '    a = 1\n\n    return a\n', '    a = 1\n\n    return a\n\nNEW\n'),
+])
+def test_an_edit_near_a_line(ask, old, new):
+    before = 'At the end of `f.py`:' if ask == 'at the end of' else f'In `f.py`, {ask}:'
+    asks = pages.Block('python', '', before).asks
+    text = '    pass\n'
+    assert LINES.count(old) == 1
+    assert states.edit(LINES, text, asks) == LINES.replace(old, new.replace('NEW\n', text))
+
+
+@pytest.mark.parametrize('before, message', [
+    ('In `f.py`, after the line `a = 1`:', 'has 2 lines "a = 1"'),
+    ('In `f.py`, after the line `b = 1` of `one`:', 'has 0 lines "b = 1"'),
+    ('In `f.py`, after the line `a = 1` of `three`:', 'has no three'),
+    ('In `f.py`, in place of the line `def two():`:', 'would not be Python'),
+])
+def test_an_edit_near_a_line_that_cannot_be_done(before, message):
+    with pytest.raises(pages.PageError, match=re.escape(message)):
+        states.edit(LINES, 'x = 1\n', pages.Block('python', '', before).asks)
+
+
+@pytest.mark.parametrize('old, new, kept', [
+    ('import a\nimport b\n\nb.c(a)\n', 'import a\n\nb.c(a)\n', 'import a\nimport b\n\nb.c(a)\n'),
+    ('from a import b as c\n\nc()\n', '"""Doc."""\n\nc()\n',
+     '"""Doc."""\nfrom a import b as c\n\nc()\n'),
+    ('import a\nimport b\n\na()\n', 'import b\n\nb()\n', 'import b\n\nb()\n'),
+    ('import a\n\na()\n', 'from b import a\n\na()\n', 'from b import a\n\na()\n'),
+    ('import a\n\na()\n', 'def a():\n    a()\n', 'def a():\n    a()\n'),
+    ('import a)\n', 'a()\n', 'a()\n'),
+])
+def test_imports_that_a_reader_still_needs_are_kept(old, new, kept):
+    assert states.keep_imports(old, new) == kept
+
+
 def test_a_section_takes_the_place_of_its_namesake():
     ini = '# one\n[a]\nx = 1\n\n# two\n[b]\ny = 2\nz = 3\n'
     assert states.replace_sections(ini, '[b]\ny = 5\n') == (
         '# one\n[a]\nx = 1\n\n# two\n[b]\ny = 5\n')
     assert states.replace_sections(ini, '[c]\nw = 4\n\n[a]\nx = 6\n') == (
         '# one\n[a]\nx = 6\n\n# two\n[b]\ny = 2\nz = 3\n\n[c]\nw = 4\n')
+
+
+OF_NOVA = '''
+In `nova-34.0.0/nova/wsgi.py`, after the line `x = 1`:
+
+```python
+y = 2
+```
+
+<details>
+
+At the end of `nova-34.0.0/README.rst`:
+
+```rst solution told
+It has y, too.
+```
+
+</details>
+'''
+
+
+def test_a_page_may_change_the_source_of_nova(root, folder, capfd):
+    page = root / 'lessons' / '01-area.md'
+    page.write_text(samples.AREA.replace('\n## Break it', f'{OF_NOVA}\n## Break it'))
+    states.make('end', root / 'end', root)
+    assert not (root / 'end' / 'nova-34.0.0').exists()
+    nova = folder / 'nova-34.0.0'
+    (nova / 'nova').mkdir(parents=True)
+    (nova / 'README.rst').write_text('Nova.\n')
+    (nova / 'nova' / 'wsgi.py').write_text('x = 1\n')
+    path = 'nova-34.0.0/README.rst'
+    assert does(capfd, 'apply', 'told', root=root) == f'Changed: {path}\n'
+    assert (folder / path).read_text() == 'Nova.\n\nIt has y, too.\n'
+    assert does(capfd, 'apply', 'told', '-R', root=root) == f'Changed: {path}\n'
+    assert (folder / path).read_text() == 'Nova.\n'
+    states.change([block for block in pages.blocks(page) if 'y = 2' in block.text][0], folder)
+    assert (nova / 'nova' / 'wsgi.py').read_text() == 'x = 1\ny = 2\n'
 
 
 # start
@@ -248,7 +340,7 @@ def test_start_of_a_page_for_another_python(root, tmp_path):
 @pytest.mark.parametrize('word', ['3', '0', '-1', 'one', '', '²', '1.0'])
 def test_a_page_that_is_none(root, tmp_path, word):
     message = refusal('start', '--', word, str(tmp_path / 'x'), root=root)
-    assert message == f'There is no page "{word}". There are 1, 2, and "end".'
+    assert message == f'There is no page "{word}". There are 1, 2, "real", and "end".'
 
 
 @pytest.mark.parametrize('words', [

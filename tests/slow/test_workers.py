@@ -88,7 +88,7 @@ def gunicorn(tmp_path, connection, venv):
     """gunicorn's process, the port, and the file of the log."""
     url, driver = connection
     port, folder, log = free_port(), tmp_path / 'toy', tmp_path / 'log'
-    states.make('end', folder)
+    states.make(35, folder)       # with page 34, the toy is grown
     if not (folder / 'service.py').exists():
         pytest.skip('the grown toy has no service.py yet')
     ini = folder / 'configure.ini'
