@@ -177,7 +177,6 @@ def test_wrong_solutions_that_are_none_are_red(root, tmp_path, old, new, message
      'apply tools\n```\n\nIn `f.py`, after `x`:\n\n```python given unused\nx = 1'),
     ('At least here.', 'See line 12.'),
     ('At least here.', '[Here](03-nowhere.md).'),
-    ('At least here.', '[Here](first-edition/README.md).'),
 ])
 def test_a_page_without_the_form_is_red(root, old, new):
     page = write_page(root, (old, new))
