@@ -85,10 +85,13 @@ def main():
     sys.path[0] = HERE
     sys.dont_write_bytecode = True
     builtins.print = quiet_print
-    failed = run(examples)
-    if failed:
-        explain(*failed)
-    sys.stdout.flush()
+    try:
+        failed = run(examples)
+        if failed:
+            explain(*failed)
+        sys.stdout.flush()
+    except BrokenPipeError:         # the output goes to a program such as "head"
+        failed = True
     os._exit(1 if failed else 0)    # even if threads of the reader's code go on
 
 
