@@ -1,9 +1,7 @@
 """Mark all tests in this folder as slow, and give them an environment for the pages."""
 import contextlib
-import importlib.metadata
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -27,16 +25,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.slow)
-
-
-def are_installed(names):
-    """Say whether the Python that runs the tests has packages."""
-    try:
-        for name in names:
-            importlib.metadata.version(re.match(r'[\w.-]+', name)[0])
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def skip_or_fail(reason):
@@ -86,7 +74,7 @@ def venv(request, large_venv):
     if not packages.can_run(page):
         pytest.skip(f'{page.name} needs a newer Python')
     names = pages.packages(pages.place(page)) + pages.packages_of(page)
-    return pathlib.Path(sys.prefix) if are_installed(names) else large_venv()
+    return pathlib.Path(sys.prefix) if packages.are_installed(names) else large_venv()
 
 
 @pytest.fixture

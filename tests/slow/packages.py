@@ -1,4 +1,6 @@
-"""Print the packages of all pages that this Python can run: .ci/run installs them, once."""
+"""The packages of the pages. As a program, print those that this Python can install."""
+import importlib.metadata
+import re
 import sys
 
 import pages
@@ -14,6 +16,16 @@ def of_pages():
     names = [name for page in [*pages.pages(), *pages.side_roads()] if can_run(page)
              for name in pages.packages_of(page)]
     return list(dict.fromkeys(names))
+
+
+def are_installed(names):
+    """Say whether the Python that runs the tests has packages."""
+    try:
+        for name in names:
+            importlib.metadata.version(re.match(r'[\w.-]+', name)[0])
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 if __name__ == '__main__':

@@ -6,7 +6,6 @@ row of the page, and each row must be seen.
 import collections
 import dataclasses
 import json
-import os
 import pathlib
 import re
 import subprocess
@@ -15,11 +14,10 @@ import sys
 import pytest
 
 import generator
+import packages
 import pages
 import states
-from conftest import are_installed
 from generator import JSON_TYPE, NEW, Request
-from support import install
 
 PAGE = pages.ROOT / 'lessons' / 'NOT-AS-IN-NOVA.md'
 SCRIPT = pathlib.Path(__file__).with_name('toy_and_nova.py')
@@ -284,19 +282,12 @@ def explained(known, request, toy, nova):
 # The two
 
 @pytest.fixture(scope='module')
-def nova_python(tmp_path_factory):
+def nova_python(large_venv):
     """A Python that has the real Nova and all that the toy needs."""
     if sys.version_info < (3, 11):
         pytest.skip('Nova 34 needs Python 3.11 or newer')
-    if 'NOVA_VENV' in os.environ:
-        return pathlib.Path(os.environ['NOVA_VENV'], 'bin', 'python')
     names = ['nova==34.0.0', *pages.packages(AFTER_34)]
-    if are_installed(names):
-        return sys.executable
-    folder = tmp_path_factory.mktemp('nova') / 'venv'
-    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', folder], check=True)
-    install(folder, *names)
-    return folder / 'bin' / 'python'
+    return sys.executable if packages.are_installed(names) else large_venv() / 'bin' / 'python'
 
 
 @pytest.fixture(scope='module')
