@@ -17,7 +17,7 @@ def deliver(port, data):
     received = b''
     with connect(port) as connection, contextlib.suppress(OSError):
         # A server may hang up before it has read all, and what it has said may get lost.
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)
         while piece := connection.recv(65536):
