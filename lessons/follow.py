@@ -77,7 +77,7 @@ def start(options, root=ROOT):
     place = pages.place(page) if page else 'end'
     folder = pathlib.Path(options.folder)
     port = int(states.port_of(root)) if options.port is None else options.port
-    check_before_start(page, folder, port)
+    check_before_start(page, place, folder, port, root)
     try:
         folder.mkdir()
     except OSError as error:
@@ -112,13 +112,15 @@ def page_named(word, root):
     return known.get(name)
 
 
-def check_before_start(page, folder, port):
+def check_before_start(page, place, folder, port, root):
     """Stop if something is missing, or in the way."""
     if not 0 < port < 65536:
         sys.exit(f'{port} is no port: choose a number from 1 to 65535.')
-    needed = page and pages.python_needed(page)
-    if needed and sys.version_info < needed:
-        sys.exit(f'Page {pages.number(page)} needs Python {needed[0]}.{needed[1]} or newer, and'
+    followed = [*pages.pages_before(place, root), *([page] if page else [])]
+    needed = max(pages.python_needed(other) or (3,) for other in followed)
+    if sys.version_info < needed:
+        what = f'Page {pages.number(page)}' if page else 'The end'
+        sys.exit(f'{what} needs Python {needed[0]}.{needed[1]} or newer, and'
                  f' this is {sys.version_info[0]}.{sys.version_info[1]}. Start it with another'
                  ' python3.')
     if not shutil.which('git'):

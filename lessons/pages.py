@@ -17,7 +17,7 @@ EXAMPLES = ['example', 'turn']      # flags of examples
 
 # The last words of the paragraph in front of a block say what the block does to which file.
 ASKS = re.compile(r'''
-    (?: ([Nn]ew\ file|[Aa]ll\ of|[Ss]ections\ of|[Rr]emove\ from|[Aa]t\ the\ end\ of)
+    (?: ([Nn]ew\ file|[Aa]ll\ of|[Ss]ections\ of|[Rr]emove\ from|At\ the\ end\ of)
         \ `([^`]+)`
       | [Ii]n\ `([^`]+)`,\ (?: (in\ place\ of|after|before)
                                \ (?:the\ line\ `([^`]+)`\ of\ )?`([^`]+)`

@@ -415,9 +415,10 @@ def keep_imports(old, new):
         old_imports = imports_of(old)[0]
     except PageError:
         return new
-    names = {node.id for node in ast.walk(parse(new)) if isinstance(node, ast.Name)}
-    known = {name for node in ast.walk(parse(new)) for name in imported_by(node)}
-    known.update(name for node in parse(new).body for name in names_of(node))
+    tree = parse(new)
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    known = {name for node in ast.walk(tree) for name in imported_by(node)}
+    known.update(name for node in tree.body for name in names_of(node))
     lost = [ast.unparse(node) + '\n' for node in old_imports
             if names & set(imported_by(node)) - known]
     lines = new.splitlines(True)

@@ -208,6 +208,10 @@ def test_an_edit_near_a_line_that_cannot_be_done(before, message):
         states.edit(LINES, 'x = 1\n', pages.Block('python', '', before).asks)
 
 
+def test_words_in_a_sentence_ask_for_nothing():
+    assert pages.Block('python', '', 'The lines are at the end of `f.py`:').asks is None
+
+
 @pytest.mark.parametrize('old, new, kept', [
     ('import a\nimport b\n\nb.c(a)\n', 'import a\n\nb.c(a)\n', 'import a\nimport b\n\nb.c(a)\n'),
     ('from a import b as c\n\nc()\n', '"""Doc."""\n\nc()\n',
@@ -335,6 +339,8 @@ def test_start_of_a_page_for_another_python(root, tmp_path):
     page.write_text(page.read_text().replace('Python 3.10 or', 'Python 99.1 or'))
     message = refusal('start', '2', str(tmp_path / 'new'), root=root)
     assert 'Page 2 needs Python 99.1 or newer' in message
+    message = refusal('start', 'end', str(tmp_path / 'new'), root=root)
+    assert 'The end needs Python 99.1 or newer' in message
 
 
 @pytest.mark.parametrize('word', ['3', '0', '-1', 'one', '', '²', '1.0'])
