@@ -10,6 +10,7 @@ import zipfile
 import pytest
 
 import follow
+import grown
 import packages
 import pages
 import samples
@@ -65,6 +66,12 @@ def large_venv(tmp_path_factory):
             skip_or_fail('the packages of the pages cannot be installed')
         return made[0]
     return make
+
+
+@pytest.fixture
+def page():
+    """The page whose packages "venv" has, where a test names no other."""
+    return grown.last_page()
 
 
 @pytest.fixture

@@ -627,17 +627,3 @@ def drawn_request(draw):
     if draw.random() < 0.3:
         request = request.but(state=draw.choice(STATES))
     return request
-
-
-def parts(request):
-    """Yield requests with less in them, for a difference that is to be explained."""
-    if request.state != 'ACTIVE':
-        yield request.but(state='ACTIVE')
-    for pair in request.query:
-        yield request.but(query=tuple(other for other in request.query if other is not pair))
-    for name, _ in request.headers:
-        yield request.with_header(name, None)
-    if request.header('X-Auth-Token') not in (None, 'open-sesame'):
-        yield request.with_header('X-Auth-Token', 'open-sesame')
-    if request.body is not None:
-        yield request.but(body=None)

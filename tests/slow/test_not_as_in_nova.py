@@ -14,17 +14,16 @@ import sys
 import pytest
 
 import generator
+import grown
 import packages
 import pages
-import states
 from generator import JSON_TYPE, NEW, Request
 
 PAGE = pages.ROOT / 'lessons' / 'NOT-AS-IN-NOVA.md'
 SCRIPT = pathlib.Path(__file__).with_name('toy_and_nova.py')
 SEED = 34
-AFTER_34 = 35       # the toy as it is at the start of this page
 NEW_TEXT = json.dumps(NEW)[1:-1]
-WORDS = ['ID', 'OLD', 'OTHER', 'GONE']
+WORD = '(ID|OLD|OTHER|GONE)'       # stands for an id
 
 IGNORED = ['OS-DCF:diskConfig', 'accessIPv4', 'accessIPv6', 'adminPass', 'availability_zone',
            'block_device_mapping', 'block_device_mapping_v2', 'config_drive', 'key_name', 'networks',
@@ -147,8 +146,8 @@ class Row:
         """Return the request of the row, or None if it is a pattern of several."""
         if '…' in self.text or '|' in self.methods or len(self.states) > 1 or self.terms:
             return None
-        path = re.sub(r'\b(ID|OLD|OTHER|GONE)\b', r'{\1}', self.path)
-        query = tuple((name, re.sub(r'^(ID|OLD|OTHER|GONE)\b', r'{\1}', value))
+        path = re.sub(rf'\b{WORD}\b', r'{\1}', self.path)
+        query = tuple((name, re.sub(rf'^{WORD}\b', r'{\1}', value))
                       for name, value in self.query)
         base = '' if re.match(r'/+(v\d|$)', path) else '/v2.1'
         body = self.body and self.body.replace('NEW', NEW_TEXT)
@@ -164,7 +163,7 @@ class Row:
 
 def bare(text):
     """Return a text with {ID} as the page has it."""
-    return re.sub(r'\{(ID|OLD|OTHER|GONE)\}', r'\1', text)
+    return re.sub(rf'\{{{WORD}\}}', r'\1', text)
 
 
 def words(request):
@@ -199,7 +198,7 @@ def rows():
 
 
 def field_rows():
-    return [(Row([cells[0], '', ''], number), re.findall('`([^`]+)`', cells[1]), cells)
+    return [(Row([cells[0], '', ''], number), re.findall('`([^`]+)`', cells[1]))
             for cells, number in tables()['Fields and headers']]
 
 
@@ -286,7 +285,7 @@ def nova_python(large_venv):
     """A Python that has the real Nova and all that the toy needs."""
     if sys.version_info < (3, 11):
         pytest.skip('Nova 34 needs Python 3.11 or newer')
-    names = ['nova==34.0.0', *pages.packages(AFTER_34)]
+    names = ['nova==34.0.0', *pages.packages(grown.PAGE)]
     return sys.executable if packages.are_installed(names) else large_venv() / 'bin' / 'python'
 
 
@@ -294,7 +293,7 @@ def nova_python(large_venv):
 def ask(tmp_path_factory, nova_python):
     """A function that sends a request to both, and returns both answers."""
     folder = tmp_path_factory.mktemp('both') / 'toy'
-    states.make(AFTER_34, folder)
+    grown.make(folder)
     with open(folder.parent / 'log', 'w+') as log:
         process = subprocess.Popen([nova_python, '-B', SCRIPT, folder], text=True, stderr=log,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -319,7 +318,7 @@ def ask(tmp_path_factory, nova_python):
 @pytest.fixture(scope='module')
 def answers(ask):
     """All requests, each with both answers."""
-    known = [row.request() for row in [*rows(), *(row for row, _, _ in field_rows())]]
+    known = [row.request() for row in [*rows(), *(row for row, _ in field_rows())]]
     found = dict.fromkeys([*filter(None, known), *generator.requests(SEED)])
     found = sorted(found, key=lambda request: generator.STATES.index(request.state))
     return [(request, *ask(request)) for request in found]
@@ -366,15 +365,16 @@ def test_the_page_tells_of_each_field(answers):
             pair = [side.get(name, 'none') for side in fields]
             if pair[0] == pair[1]:
                 continue
-            for row, names, cells in known:
-                if row.fits(request) and row.status in ('', str(toy.status)) and any(glob(pattern, name) for pattern in names):
-                    seen.add((row.line, *[pattern for pattern in names if glob(pattern, name)]))
+            for row, names in known:
+                fitting = [pattern for pattern in names if glob(pattern, name)]
+                if fitting and row.status in ('', str(toy.status)) and row.fits(request):
+                    seen.update((row.line, pattern) for pattern in fitting)
                     break
             else:
                 untold[f'{name} | {pair[0]!s:.60} | {pair[1]!s:.60}'].append(f'{toy}: {request}')
     lines = [f'{name}: {len(found)} of:\n      ' + '\n      '.join(sorted(found, key=len)[:3])
              for name, found in sorted(untold.items())]
     assert not untold, '\n'.join(lines)
-    unseen = [f'{row}: {name}' for row, names, _ in known for name in names
-              if not any(name in found and found[0] == row.line for found in seen)]
+    unseen = [f'{row}: {name}' for row, names in known for name in names
+              if (row.line, name) not in seen]
     assert not unseen, '\n'.join(unseen)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 import follow
-import pages
+import grown
 import states
 from documents import listens
 from support import JSON, TOKEN, call, free_port, install, wait_until
@@ -61,16 +61,10 @@ CALLS = [
 
 
 @pytest.fixture
-def page():
-    """The last page, whose "venv" has the packages of all."""
-    return pages.pages()[-1]
-
-
-@pytest.fixture
 def toy(tmp_path, venv):
-    """The port of the toy as it is after the last page."""
+    """The port of the grown toy."""
     port, folder = free_port(), tmp_path / 'toy'
-    states.make(35, folder)       # with page 34, the toy is grown
+    grown.make(folder)
     ini = folder / 'configure.ini'
     ini.write_text(states.with_port(ini.read_text(), port))
     python = pathlib.Path(venv) / 'bin' / 'python'

@@ -22,7 +22,7 @@ import time
 
 import pytest
 
-import pages
+import grown
 import states
 from documents import listens
 from support import JSON, TOKEN, call, free_port, run_or_skip, wait_until
@@ -30,12 +30,6 @@ from support import JSON, TOKEN, call, free_port, run_or_skip, wait_until
 CLIENTS, CREATES, SECONDS = 6, 240, 30      # it ends after so many creates, or so many seconds
 ACTIONS = [{'pause': None}, {'os-stop': None}, {'unpause': None}, {'os-start': None},
            {'reboot': {'type': 'HARD'}}]
-
-
-@pytest.fixture
-def page():
-    """The last page, whose "venv" has the packages of all."""
-    return pages.pages()[-1]
 
 
 def postgresql_programs():
@@ -88,9 +82,7 @@ def gunicorn(tmp_path, connection, venv):
     """gunicorn's process, the port, and the file of the log."""
     url, driver = connection
     port, folder, log = free_port(), tmp_path / 'toy', tmp_path / 'log'
-    states.make(35, folder)       # with page 34, the toy is grown
-    if not (folder / 'service.py').exists():
-        pytest.skip('the grown toy has no service.py yet')
+    grown.make(folder)
     ini = folder / 'configure.ini'
     text = states.with_port(ini.read_text(), port)
     for key, value in {'connection': url, 'work_seconds': '0.2'}.items():

@@ -22,8 +22,9 @@ import uuid
 import warnings
 from wsgiref import simple_server
 
+from generator import IMAGE
+
 FOLDER = pathlib.Path(sys.argv[1]).resolve()
-IMAGE = '70a599e0-31e7-49b7-b260-868f441e862b'
 NETWORK = str(uuid.UUID(int=2))
 TOKEN = 'open-sesame'
 GLANCE_IMAGE = {
@@ -231,19 +232,13 @@ def ask(app, method, url, headers=(), body=None):
 
     def start_response(status, headers, exc_info=None):
         found[:] = [int(status.split()[0]), headers]
-    with contextlib.closing(Iterable(app(environ, start_response))) as answer:
-        data = b''.join(answer.iterable)
+    blocks = app(environ, start_response)
+    try:
+        data = b''.join(blocks)
+    finally:
+        if hasattr(blocks, 'close'):
+            blocks.close()
     return [*found, data.decode('latin-1')]
-
-
-class Iterable:
-    """What an app returns, with a method close."""
-
-    def __init__(self, iterable):
-        self.iterable = iterable
-
-    def close(self):
-        getattr(self.iterable, 'close', lambda: None)()
 
 
 class Databases:
